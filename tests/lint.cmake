@@ -1,0 +1,6 @@
+# Checks of the tree itself.
+foreach(check layers coroutines)
+  add_test(NAME lint.${check}
+    COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR} -P ${PROJECT_SOURCE_DIR}/cmake/check-${check}.cmake)
+  set_tests_properties(lint.${check} PROPERTIES LABELS lint)
+endforeach()

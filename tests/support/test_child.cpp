@@ -1,0 +1,198 @@
+// The service the tests supervise. Options, acted on in this order:
+//   --ignore-term          SIGTERM is ignored
+//   --print N              prints N lines "line 1" … "line N" on standard output
+//   --print-bytes N        prints N bytes in lines of 100
+//   --text T / --error T   prints T and a newline on standard output / error
+//   --raw HEX              writes the bytes as they are, no newline
+//   --env NAME             prints "NAME=value" (or "NAME is unset")
+//   --cwd / --ids / --fds  prints the working directory / uid, gid, groups / open descriptors
+//   --touch FILE           creates FILE
+//   --listen PORT          accepts TCP connections on 127.0.0.1:PORT and answers HTTP 200 "ok"
+//   --fork                 starts a child in the same group that sleeps until killed; prints "child PID"
+//   --daemon               starts a child in a session of its own, re-parented; prints "daemon PID"
+//   --hold                 like --fork, and that child keeps standard output open when the parent ends
+//   --exit N               ends with status N (after --after)
+//   --signal N             kills itself with signal N (after --after)
+//   --after MS             how long to live, milliseconds; without it and without --exit: until killed
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <string>
+#include <vector>
+
+namespace {
+
+void put(const std::string& text) {
+  const char* at = text.data();
+  std::size_t left = text.size();
+  while (left > 0) {
+    const ssize_t done = ::write(STDOUT_FILENO, at, left);
+    if (done <= 0) return;
+    at += done;
+    left -= static_cast<std::size_t>(done);
+  }
+}
+
+void sleep_for_ever() {
+  for (;;) ::pause();
+}
+
+[[noreturn]] void sleeper() {
+  std::signal(SIGTERM, SIG_DFL);
+  for (;;) ::pause();
+}
+
+long long now_ms() {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1000LL + time.tv_nsec / 1000000;
+}
+
+int listen_on(int port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int yes = 1;
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<unsigned short>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || ::listen(fd, 64) != 0) {
+    std::fprintf(stderr, "ERROR cannot listen on port %d: %s\n", port, std::strerror(errno));
+    std::exit(98);
+  }
+  return fd;
+}
+
+void serve(int fd, long long until) {
+  for (;;) {
+    const long long left = until < 0 ? -1 : until - now_ms();
+    if (until >= 0 && left <= 0) return;
+    pollfd entry{fd, POLLIN, 0};
+    if (::poll(&entry, 1, static_cast<int>(left)) <= 0) continue;
+    const int peer = ::accept(fd, nullptr, nullptr);
+    if (peer < 0) continue;
+    char buffer[4096];
+    pollfd readable{peer, POLLIN, 0};
+    if (::poll(&readable, 1, 200) > 0 && ::read(peer, buffer, sizeof buffer) > 0) {
+      static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+      if (::write(peer, answer, sizeof answer - 1) < 0) std::perror("write");
+    }
+    ::close(peer);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> args(argv + 1, argv + argc);
+  int status = -1;
+  int signal_number = 0;
+  long long after = -1;
+  int listener = -1;
+  const long long start = now_ms();
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    const std::string& name = args[i];
+    const auto value = [&]() -> std::string { return i + 1 < args.size() ? args[++i] : std::string(); };
+    if (name == "--ignore-term") {
+      std::signal(SIGTERM, SIG_IGN);
+    } else if (name == "--print") {
+      const int count = std::atoi(value().c_str());
+      for (int line = 1; line <= count; ++line) put("line " + std::to_string(line) + "\n");
+    } else if (name == "--print-bytes") {
+      const long long bytes = std::atoll(value().c_str());
+      std::string block;
+      while (block.size() < 100000) block += std::string(99, 'x') + "\n";
+      for (long long done = 0; done < bytes; done += static_cast<long long>(block.size())) put(block);
+    } else if (name == "--text") {
+      put(value() + "\n");
+    } else if (name == "--error") {
+      std::fprintf(stderr, "%s\n", value().c_str());
+    } else if (name == "--raw") {
+      const std::string hex = value();
+      std::string bytes;
+      for (std::size_t k = 0; k + 1 < hex.size(); k += 2) {
+        bytes += static_cast<char>(std::strtol(hex.substr(k, 2).c_str(), nullptr, 16));
+      }
+      put(bytes);
+    } else if (name == "--env") {
+      const std::string variable = value();
+      const char* found = std::getenv(variable.c_str());
+      put(found == nullptr ? variable + " is unset\n" : variable + "=" + found + "\n");
+    } else if (name == "--cwd") {
+      char buffer[4096];
+      put(std::string("cwd=") + (::getcwd(buffer, sizeof buffer) != nullptr ? buffer : "?") + "\n");
+    } else if (name == "--ids") {
+      gid_t groups[256];
+      const int count = ::getgroups(256, groups);
+      std::string text = "uid=" + std::to_string(::getuid()) + " gid=" + std::to_string(::getgid()) + " groups=";
+      for (int k = 0; k < count; ++k) text += (k == 0 ? "" : ",") + std::to_string(groups[k]);
+      put(text + "\n");
+    } else if (name == "--fds") {
+      std::string text = "fds=";
+      if (DIR* directory = ::opendir("/proc/self/fd")) {
+        const int own = ::dirfd(directory);
+        while (const dirent* entry = ::readdir(directory)) {
+          if (entry->d_name[0] == '.' || std::atoi(entry->d_name) == own) continue;
+          text += std::string(entry->d_name) + ",";
+        }
+        ::closedir(directory);
+      }
+      put(text + "\n");
+    } else if (name == "--touch") {
+      const int fd = ::open(value().c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+      if (fd >= 0) ::close(fd);
+    } else if (name == "--listen") {
+      listener = listen_on(std::atoi(value().c_str()));
+    } else if (name == "--fork" || name == "--hold") {
+      const pid_t child = ::fork();
+      if (child == 0) sleeper();
+      put("child " + std::to_string(child) + "\n");
+    } else if (name == "--daemon") {
+      const pid_t middle = ::fork();
+      if (middle == 0) {
+        ::setsid();
+        const pid_t child = ::fork();
+        if (child == 0) sleeper();
+        put("daemon " + std::to_string(child) + "\n");
+        std::_Exit(0);
+      }
+    } else if (name == "--exit") {
+      status = std::atoi(value().c_str());
+    } else if (name == "--signal") {
+      signal_number = std::atoi(value().c_str());
+    } else if (name == "--after") {
+      after = std::atoll(value().c_str());
+    } else {
+      std::fprintf(stderr, "unknown option %s\n", name.c_str());
+      return 64;
+    }
+  }
+  const bool ends = status >= 0 || signal_number != 0 || after >= 0;
+  const long long until = ends ? start + (after < 0 ? 0 : after) : -1;
+  if (listener >= 0) {
+    serve(listener, until);
+  } else if (!ends) {
+    sleep_for_ever();
+  } else {
+    for (long long left = until - now_ms(); left > 0; left = until - now_ms()) {
+      ::poll(nullptr, 0, static_cast<int>(left));
+    }
+  }
+  if (signal_number != 0) {
+    std::signal(signal_number, SIG_DFL);
+    ::raise(signal_number);
+  }
+  return status < 0 ? 0 : status;
+}
