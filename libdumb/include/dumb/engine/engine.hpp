@@ -1,0 +1,91 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <dumb/base/log.hpp>
+#include <dumb/base/result.hpp>
+#include <dumb/base/root.hpp>
+#include <dumb/config/manager.hpp>
+#include <dumb/engine/types.hpp>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace dumb::catalog {
+class Catalog;
+}
+
+namespace dumb::engine {
+
+/// The library's version, or DUMB_VERSION of `environment` when it is not blank (API-88).
+std::string version(const config::Environment& environment = {});
+
+struct Options {
+  Root root;
+  std::filesystem::path config_file = "/config/dumb_config.json";  ///< beneath the root unless it lies there
+  std::filesystem::path catalog_directory;                         ///< overlay of the catalogue; empty: none
+  config::Environment environment;                                 ///< usually the process environment
+  bool log_to_standard_output = true;
+  std::optional<std::string> host;  ///< what the server really listens on, shown instead of the file's value
+  std::optional<int> port;
+  std::chrono::milliseconds immediate_exit_watch{2000};  ///< LIF-56
+};
+
+/// The facade: opens a configuration and supervises what it describes. Not thread-safe: construct it and call it on
+/// the thread that runs `context`. Every awaitable runs there. Owns its log and worker threads.
+class Engine {
+ public:
+  /// Loads the configuration (created from the catalogue when missing) and opens the logs; starts nothing.
+  /// Fails as config::Manager::open does.
+  static Result<std::unique_ptr<Engine>> open(boost::asio::io_context& context, Options options);
+  ~Engine();
+
+  boost::asio::any_io_executor get_executor() const;
+  config::SnapshotPtr config() const;
+  const catalog::Catalog& services() const;
+  const Root& root() const;
+  Log& log();
+  /// Address of the API by configuration or option.
+  std::string host() const;
+  int port() const;
+  /// Extra entries of dumb.api_service.allowed_hosts (API-5).
+  std::vector<std::string> allowed_hosts() const;
+  bool shutting_down() const;
+
+  /// The boot sequence (LIF-7): starts every enabled service, each when what it needs is up. Returns when every
+  /// start has ended, well or not.
+  boost::asio::awaitable<void> boot();
+  /// LIF-72 to LIF-80. Returns when nothing this engine started is left. Calling it twice joins; `kill_now` after
+  /// that kills at once (second signal, LIF-71).
+  boost::asio::awaitable<void> shutdown();
+  void kill_now();
+  /// SIGHUP: reads the configuration again; on an error the old snapshot stays (CFG-34).
+  Result<void> reload();
+
+  // Errors of the following: not_found (404), invalid_argument (400), conflict (409), unavailable (503),
+  // everything else 500.
+  boost::asio::awaitable<Result<OperationReply>> start(std::string process_name);
+  boost::asio::awaitable<Result<OperationReply>> stop(std::string process_name);
+  boost::asio::awaitable<Result<OperationReply>> restart(std::string process_name);
+  Result<ServiceStatus> status(std::string_view process_name) const;
+  boost::asio::awaitable<Result<ServiceHealth>> status_with_health(std::string process_name);
+  boost::asio::awaitable<HealthReport> health();
+  boost::asio::awaitable<ProcessList> processes();
+  boost::asio::awaitable<Result<ProcessDetail>> process(std::string process_name, std::string scope);
+  Capabilities capabilities() const;
+  boost::asio::awaitable<Result<LogChunk>> logs(LogQuery query);
+  /// The whole effective document, or one block (CFG-71).
+  Result<json::object> config_of(std::optional<std::string> process_name) const;
+  /// CFG-72, CFG-82 to CFG-88; the reply as described there.
+  boost::asio::awaitable<Result<json::object>> update_config(ConfigUpdate update);
+
+ private:
+  class Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dumb::engine

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <cstdint>
+#include <dumb/base/result.hpp>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// A small HTTP/1.1 client for probes and for the command line.
+namespace dumb::http {
+
+struct Url {
+  std::string scheme;  ///< lower case: "http" or "https"
+  std::string user, password;
+  std::string host;  ///< without brackets
+  std::uint16_t port = 80;
+  std::string target = "/";  ///< path and query
+  /// Without user, password and query: fit for messages.
+  std::string display() const;
+};
+/// Fails with Errc::invalid_argument naming the text (without user-info).
+Result<Url> parse_url(std::string_view text);
+
+struct Request {
+  std::string method = "GET";
+  Url url;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+  std::chrono::milliseconds timeout{10'000};  ///< for the whole exchange
+  std::uint64_t max_body = 8U << 20U;
+};
+
+struct Response {
+  int status = 0;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+  /// First header of that name, any case; empty when absent.
+  std::string_view header(std::string_view name) const noexcept;
+};
+
+/// One exchange on a connection of its own, on the executor of the awaiting coroutine; redirects are not followed.
+/// Honours cancellation. Fails with Errc::timed_out, Errc::cancelled, Errc::unsupported (https in a build
+/// without it) or the error of resolving, connecting, sending or reading.
+boost::asio::awaitable<Result<Response>> fetch(Request request);
+/// The same, blocking the calling thread.
+Result<Response> fetch_blocking(Request request);
+
+}  // namespace dumb::http

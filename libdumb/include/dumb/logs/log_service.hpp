@@ -1,0 +1,85 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <dumb/base/log.hpp>
+#include <dumb/base/result.hpp>
+#include <dumb/base/unique_fd.hpp>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace dumb::logs {
+
+/// Settings of the main log; may be replaced while running.
+struct MainLogOptions {
+  std::filesystem::path directory;  ///< mapped beneath the root
+  std::string name = "DUMB";
+  Level threshold = Level::info;
+  std::uint64_t max_size = 10U << 20U;  ///< bytes; 0: no limit
+  int keep = 2;                         ///< rotated files kept
+  bool color = true;                    ///< of standard output
+  bool standard_output = true;
+  std::optional<uid_t> uid;
+  std::optional<gid_t> gid;
+};
+
+/// Rules by which a service's lines are read (LIF-107); chosen by config key.
+enum class LineFormat { general, zurg, cli_debrid, traefik };
+
+/// One child's output.
+struct CaptureSpec {
+  std::string process_name;
+  LineFormat format = LineFormat::general;
+  UniqueFd standard_output;  ///< reading end of a FIFO or pipe; made non-blocking
+  UniqueFd standard_error;
+  bool to_main_log = true;
+  std::filesystem::path file;         ///< empty: no file of its own
+  std::filesystem::path access_file;  ///< traefik's access log; empty: none
+  Level file_threshold = Level::info;
+};
+
+using CaptureId = std::uint64_t;
+
+/// The main log and every capture, on one thread of their own. All calls are thread-safe and return at once;
+/// records of one source keep their order. Destruction flushes and joins.
+class LogService final : public Log {
+ public:
+  /// Opens the main log file (pruning old ones) and writes nothing yet. A directory that cannot be written is
+  /// reported on standard error; standard output still gets every record.
+  explicit LogService(MainLogOptions options);
+  ~LogService() override;
+
+  void write(Level level, std::string_view message) override;
+  void configure(MainLogOptions options);
+  /// Values the redactor hides from now on.
+  void set_secrets(std::vector<std::string> secrets);
+
+  /// Starts to drain a child's output.
+  CaptureId attach(CaptureSpec spec);
+  void set_threshold(CaptureId id, Level file_threshold);
+  /// The source is gone: drains what is left, at most `limit`, closes the files, then calls `done` on the log
+  /// thread with the last lines (redacted, at most 2 KiB) of standard error, or of standard output when there
+  /// are none.
+  void finish(CaptureId id, std::chrono::milliseconds limit, std::function<void(std::string tail)> done);
+
+  /// Called on the log thread with the text of every main-log record as it stands in the file, without newline.
+  /// The callback must not block. Returns an id for unsubscribe().
+  std::uint64_t subscribe(std::function<void(const std::string& line)> callback);
+  void unsubscribe(std::uint64_t id);
+
+  /// Blocks until everything written before the call is in the files.
+  void flush();
+  /// The active main log file.
+  std::filesystem::path main_file() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dumb::logs
