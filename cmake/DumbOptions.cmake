@@ -4,8 +4,10 @@ target_compile_features(dumb_options INTERFACE cxx_std_20)
 target_compile_options(dumb_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Woverloaded-virtual -Wcast-align
   $<$<BOOL:${DUMB_WERROR}>:-Werror>)
+# No BOOST_ASIO_NO_DEPRECATED: it changes what functions of the compiled copy of Asio return under the same name, and
+# a program that links the library and has Asio header-only would crash (the test install.consumer does that).
 target_compile_definitions(dumb_options INTERFACE
-  BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED)
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # False positives of g++ 12 in optimised coroutine and variant code.
   target_compile_options(dumb_options INTERFACE -Wno-maybe-uninitialized -Wno-restrict -Wno-dangling-pointer)
