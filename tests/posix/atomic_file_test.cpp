@@ -1,6 +1,6 @@
+#include <sys/stat.h>
 #include <dumb/base/atomic_file.hpp>
 #include <dumb/base/root.hpp>
-#include <sys/stat.h>
 
 #include "support/catch.hpp"
 #include "support/support.hpp"

@@ -7,9 +7,9 @@
 #include <catch2/catch.hpp>
 #endif
 
+#include <boost/json.hpp>
 #include <dumb/base/json.hpp>
 #include <dumb/base/result.hpp>
-#include <boost/json.hpp>
 #include <string>
 
 #ifdef DUMB_CATCH2_V3
@@ -17,7 +17,9 @@ using Catch::Approx;
 using Catch::Matchers::ContainsSubstring;
 #else
 using Catch::Matchers::Contains;
-inline auto ContainsSubstring(const std::string& part) { return Contains(part); }
+inline auto ContainsSubstring(const std::string& part) {
+  return Contains(part);
+}
 #endif
 
 template <class T>

@@ -61,6 +61,8 @@ int free_port() {
   return ntohs(address.sin_port);
 }
 
-std::string test_child() { return DUMB_TEST_CHILD; }
+std::string test_child() {
+  return DUMB_TEST_CHILD;
+}
 
 }  // namespace dumb::test

@@ -44,7 +44,8 @@ class FakeClock final : public Clock {
 };
 
 /// Polls `condition` every few milliseconds until it holds or `deadline` has passed. True when it held.
-bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds deadline = std::chrono::seconds(20));
+bool eventually(const std::function<bool()>& condition,
+                std::chrono::milliseconds deadline = std::chrono::seconds(20));
 
 /// A TCP port on loopback that nothing listens on now.
 int free_port();

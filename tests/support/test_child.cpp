@@ -136,7 +136,8 @@ int main(int argc, char** argv) {
     } else if (name == "--ids") {
       gid_t groups[256];
       const int count = ::getgroups(256, groups);
-      std::string text = "uid=" + std::to_string(::getuid()) + " gid=" + std::to_string(::getgid()) + " groups=";
+      std::string text =
+          "uid=" + std::to_string(::getuid()) + " gid=" + std::to_string(::getgid()) + " groups=";
       for (int k = 0; k < count; ++k) text += (k == 0 ? "" : ",") + std::to_string(groups[k]);
       put(text + "\n");
     } else if (name == "--fds") {

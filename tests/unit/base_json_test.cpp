@@ -10,7 +10,8 @@ using namespace dumb;
 TEST_CASE("numbers keep the spelling they were read with", "[base][CFG-59]") {
   jsonx::NumberText numbers;
   const std::string text =
-      "{\n    \"a\": 1.50,\n    \"b\": 1e5,\n    \"c\": 0.1,\n    \"d\": [\n        2.0,\n        7\n    ]\n}\n";
+      "{\n    \"a\": 1.50,\n    \"b\": 1e5,\n    \"c\": 0.1,\n    \"d\": [\n        2.0,\n        7\n    "
+      "]\n}\n";
   auto value = jsonx::parse(text, &numbers);
   REQUIRE(value);
   CHECK(jsonx::print(*value, &numbers) == text);
@@ -76,7 +77,8 @@ TEST_CASE("a described struct reports every fault with type and place", "[base][
   codec::Faults faults;
   json::array loc;
   loc.emplace_back("body");
-  const auto value = json::parse(R"({"flag":"maybe","note":5,"inner":[{"count":"x"},{"count":2}],"other":1})");
+  const auto value =
+      json::parse(R"({"flag":"maybe","note":5,"inner":[{"count":"x"},{"count":2}],"other":1})");
   CHECK_FALSE(codec::decode(value, loc, faults, out));
   REQUIRE(faults.size() == 4);
   CHECK(faults[0].type == "missing");

@@ -1,18 +1,20 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <atomic>
 #include <cerrno>
 #include <dumb/base/atomic_file.hpp>
 #include <dumb/base/unique_fd.hpp>
-#include <fcntl.h>
 #include <string>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace dumb::file {
 namespace {
 
 namespace fs = std::filesystem;
 
-Error failed(std::string_view what, const fs::path& path) { return system_error(errno, what, path.native()); }
+Error failed(std::string_view what, const fs::path& path) {
+  return system_error(errno, what, path.native());
+}
 
 Result<void> write_all(int fd, std::string_view bytes, const fs::path& path) {
   while (!bytes.empty()) {
@@ -90,8 +92,8 @@ Result<void> write_atomic(const fs::path& wanted, std::string_view bytes, const 
   struct stat info {};
   const bool exists = ::stat(path.c_str(), &info) == 0;
   static std::atomic<unsigned> counter{0};
-  const fs::path temporary = directory / ("." + path.filename().native() + "." + std::to_string(::getpid()) + "-" +
-                                          std::to_string(counter++) + ".tmp");
+  const fs::path temporary = directory / ("." + path.filename().native() + "." + std::to_string(::getpid()) +
+                                          "-" + std::to_string(counter++) + ".tmp");
   UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return failed("create", temporary);
   const auto give_up = [&](const Error& error) {
@@ -99,7 +101,8 @@ Result<void> write_atomic(const fs::path& wanted, std::string_view bytes, const 
     return error;
   };
   if (auto done = write_all(fd.get(), bytes, path); !done) return give_up(done.error());
-  if (auto done = give(fd.get(), options, exists ? &info : nullptr, path); !done) return give_up(done.error());
+  if (auto done = give(fd.get(), options, exists ? &info : nullptr, path); !done)
+    return give_up(done.error());
   if (::fsync(fd.get()) != 0) return give_up(failed("sync", path));
   if (::rename(temporary.c_str(), path.c_str()) != 0) return give_up(failed("replace", path));
   sync_directory(directory);
@@ -113,8 +116,8 @@ Result<bool> write_if_changed(const fs::path& path, std::string_view bytes, cons
     const auto old = read(path);
     if (old && *old == bytes) {
       const bool mode_differs = options.force_mode && (info.st_mode & 07777U) != options.mode;
-      const bool owner_differs = (options.uid && *options.uid != info.st_uid) ||
-                                 (options.gid && *options.gid != info.st_gid);
+      const bool owner_differs =
+          (options.uid && *options.uid != info.st_uid) || (options.gid && *options.gid != info.st_gid);
       if (mode_differs || owner_differs) {
         if (auto done = give(fd.get(), options, &info, path); !done) return done.error();
       }
@@ -125,7 +128,8 @@ Result<bool> write_if_changed(const fs::path& path, std::string_view bytes, cons
   return true;
 }
 
-Result<void> make_directories(const fs::path& path, mode_t mode, std::optional<uid_t> uid, std::optional<gid_t> gid) {
+Result<void> make_directories(const fs::path& path, mode_t mode, std::optional<uid_t> uid,
+                              std::optional<gid_t> gid) {
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0) {
     if (S_ISDIR(info.st_mode)) return {};
@@ -141,7 +145,8 @@ Result<void> make_directories(const fs::path& path, mode_t mode, std::optional<u
   }
   if (::chmod(path.c_str(), mode) != 0) return failed("set the mode of", path);
   if ((uid || gid) && ::geteuid() == 0 &&
-      ::lchown(path.c_str(), uid.value_or(static_cast<uid_t>(-1)), gid.value_or(static_cast<gid_t>(-1))) != 0) {
+      ::lchown(path.c_str(), uid.value_or(static_cast<uid_t>(-1)), gid.value_or(static_cast<gid_t>(-1))) !=
+          0) {
     return failed("set the owner of", path);
   }
   return {};

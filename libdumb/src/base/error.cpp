@@ -12,20 +12,34 @@ class Category final : public boost::system::error_category {
   const char* name() const noexcept override { return "dumb"; }
   std::string message(int value) const override {
     switch (static_cast<Errc>(value)) {
-      case Errc::invalid_config: return "invalid configuration";
-      case Errc::not_found: return "not found";
-      case Errc::cycle: return "cyclic dependency";
-      case Errc::conflict: return "conflicting operation";
-      case Errc::spawn_failed: return "start failed";
-      case Errc::timed_out: return "timed out";
-      case Errc::io: return "input/output error";
-      case Errc::invalid_argument: return "invalid argument";
-      case Errc::cancelled: return "cancelled";
-      case Errc::unavailable: return "unavailable";
-      case Errc::unsupported: return "unsupported";
-      case Errc::setup_failed: return "setup failed";
-      case Errc::stop_failed: return "stop failed";
-      case Errc::bad_json: return "not valid JSON";
+      case Errc::invalid_config:
+        return "invalid configuration";
+      case Errc::not_found:
+        return "not found";
+      case Errc::cycle:
+        return "cyclic dependency";
+      case Errc::conflict:
+        return "conflicting operation";
+      case Errc::spawn_failed:
+        return "start failed";
+      case Errc::timed_out:
+        return "timed out";
+      case Errc::io:
+        return "input/output error";
+      case Errc::invalid_argument:
+        return "invalid argument";
+      case Errc::cancelled:
+        return "cancelled";
+      case Errc::unavailable:
+        return "unavailable";
+      case Errc::unsupported:
+        return "unsupported";
+      case Errc::setup_failed:
+        return "setup failed";
+      case Errc::stop_failed:
+        return "stop failed";
+      case Errc::bad_json:
+        return "not valid JSON";
     }
     return "unknown error";
   }
@@ -62,7 +76,9 @@ Error::Error(Errc code, std::string message, std::string where)
 Error::Error(Errc code, std::vector<Problem> problems)
     : code_(make_error_code(code)), message_(joined(problems)), problems_(std::move(problems)) {}
 
-std::string Error::to_string() const { return where_.empty() ? message_ : where_ + ": " + message_; }
+std::string Error::to_string() const {
+  return where_.empty() ? message_ : where_ + ": " + message_;
+}
 
 Error system_error(int number, std::string_view what, std::string where) {
   const boost::system::error_code code(number, boost::system::system_category());

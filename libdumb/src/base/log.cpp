@@ -12,7 +12,9 @@ class NullLog final : public Log {
 };
 }  // namespace
 
-std::string_view level_name(Level level) noexcept { return names[static_cast<std::size_t>(level)]; }
+std::string_view level_name(Level level) noexcept {
+  return names[static_cast<std::size_t>(level)];
+}
 
 std::optional<Level> parse_level(std::string_view text) noexcept {
   text = text::trim(text);

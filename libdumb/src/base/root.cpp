@@ -22,7 +22,9 @@ bool lies_below(const std::filesystem::path& path, const std::filesystem::path& 
 
 Root::Root(const std::filesystem::path& prefix) : prefix_(normal(prefix)) {}
 
-bool Root::contains(const std::filesystem::path& path) const { return lies_below(path, prefix_); }
+bool Root::contains(const std::filesystem::path& path) const {
+  return lies_below(path, prefix_);
+}
 
 std::filesystem::path Root::map(const std::filesystem::path& path) const {
   if (is_identity()) return path.is_absolute() ? path : prefix_ / path;

@@ -10,8 +10,12 @@ namespace {
 constexpr bool is_blank(char c) noexcept {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
 }
-constexpr char lower_of(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-constexpr char upper_of(char c) noexcept { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }
+constexpr char lower_of(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
+constexpr char upper_of(char c) noexcept {
+  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+}
 constexpr bool is_unreserved(char c) noexcept {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
          c == '.' || c == '~';
@@ -109,7 +113,9 @@ std::string fold(std::string_view name) {
   return out;
 }
 
-bool blank(std::string_view text) noexcept { return trim(text).empty(); }
+bool blank(std::string_view text) noexcept {
+  return trim(text).empty();
+}
 
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> parts;
@@ -180,7 +186,8 @@ Result<std::vector<std::string>> shell_words(std::string_view text) {
       in_word = true;
     }
   }
-  if (quote != 0) return Error(Errc::invalid_argument, std::string("has an unterminated ") + quote + " quote");
+  if (quote != 0)
+    return Error(Errc::invalid_argument, std::string("has an unterminated ") + quote + " quote");
   if (in_word) words.push_back(std::move(word));
   return words;
 }
@@ -190,7 +197,8 @@ std::string shell_join(const std::vector<std::string>& words) {
   for (const std::string& word : words) {
     if (!out.empty()) out += ' ';
     const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
-      return is_unreserved(c) || c == '/' || c == ':' || c == '=' || c == ',' || c == '+' || c == '@' || c == '%';
+      return is_unreserved(c) || c == '/' || c == ':' || c == '=' || c == ',' || c == '+' || c == '@' ||
+             c == '%';
     });
     out += plain ? word : "'" + replace_all(word, "'", "'\\''") + "'";
   }

@@ -1,12 +1,12 @@
 #pragma once
 
+#include <sys/types.h>
 #include <cstdint>
 #include <dumb/base/result.hpp>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <sys/types.h>
 
 /// Whole files, read and replaced. Blocking; call from a worker where a disk may be slow.
 namespace dumb::file {
@@ -22,14 +22,15 @@ struct WriteOptions {
 /// The file's bytes. Fails with the errno of open or read; Errc::io above `limit` bytes.
 Result<std::string> read(const std::filesystem::path& path, std::uint64_t limit = std::uint64_t{256} << 20U);
 
-/// Replaces `path` durably: temporary file in the same directory (O_EXCL, name starts with '.'), mode and owner,
-/// write, fsync, rename, fsync of the directory; a symlink's target is replaced, not the link. After a crash at
-/// any instant the path holds the old or the new bytes. On failure the temporary is removed and `path` untouched.
-/// Fails with the errno of the call that failed.
-Result<void> write_atomic(const std::filesystem::path& path, std::string_view bytes, const WriteOptions& options = {});
+/// Replaces `path` durably: temporary file in the same directory (O_EXCL, name starts with '.'), mode and
+/// owner, write, fsync, rename, fsync of the directory; a symlink's target is replaced, not the link. After a
+/// crash at any instant the path holds the old or the new bytes. On failure the temporary is removed and
+/// `path` untouched. Fails with the errno of the call that failed.
+Result<void> write_atomic(const std::filesystem::path& path, std::string_view bytes,
+                          const WriteOptions& options = {});
 
-/// write_atomic() unless the file already holds exactly `bytes` (mode and owner are then corrected in place when
-/// `force_mode` or an id is set). True when something was written.
+/// write_atomic() unless the file already holds exactly `bytes` (mode and owner are then corrected in place
+/// when `force_mode` or an id is set). True when something was written.
 Result<bool> write_if_changed(const std::filesystem::path& path, std::string_view bytes,
                               const WriteOptions& options = {});
 

@@ -15,8 +15,8 @@
 #include <type_traits>
 #include <vector>
 
-/// Described structs to and from JSON. A struct is described with BOOST_DESCRIBE_STRUCT; a member missing in the
-/// input keeps its default. Optional static members of a struct steer decoding:
+/// Described structs to and from JSON. A struct is described with BOOST_DESCRIBE_STRUCT; a member missing in
+/// the input keeps its default. Optional static members of a struct steer decoding:
 ///   static constexpr std::array<std::string_view, N> required{…};   members that must be there
 ///   static constexpr bool forbid_unknown = true;                    unknown members are faults
 namespace dumb::codec {
@@ -192,8 +192,8 @@ bool decode(const json::value& value, const json::array& loc, Faults& faults, T&
     static_assert(Described<T>, "describe the struct with BOOST_DESCRIBE_STRUCT");
     const auto* object = value.if_object();
     if (object == nullptr) {
-      detail::add_fault(faults, loc.size() == 1 ? "model_attributes_type" : "dict_type", loc, "must be an object",
-                        value);
+      detail::add_fault(faults, loc.size() == 1 ? "model_attributes_type" : "dict_type", loc,
+                        "must be an object", value);
       return false;
     }
     const std::size_t before = faults.size();
@@ -212,8 +212,8 @@ bool decode(const json::value& value, const json::array& loc, Faults& faults, T&
         const std::string_view name(key.data(), key.size());
         boost::mp11::mp_for_each<Members>([&](auto d) { known |= name == d.name; });
         if (!known) {
-          detail::add_fault(faults, "extra_forbidden", detail::below(loc, json::value(key)), "is not known here",
-                            member);
+          detail::add_fault(faults, "extra_forbidden", detail::below(loc, json::value(key)),
+                            "is not known here", member);
         }
       }
     }

@@ -25,9 +25,9 @@ Result<JsonPath> parse_pointer(std::string_view pointer);
 /// How numbers were spelled in a parsed text, by JSON pointer; only those print() would spell differently.
 using NumberText = std::map<std::string, std::string, std::less<>>;
 
-/// Parses strict JSON (RFC 8259, UTF-8, a leading BOM tolerated, at most 64 levels deep; the last of two equal
-/// keys wins). Fails with Errc::bad_json, "line L, column C: …", both 1-based.
-/// Doubles are converted exactly. `numbers`, if given, receives the spellings.
+/// Parses strict JSON (RFC 8259, UTF-8, a leading BOM tolerated, at most 64 levels deep; the last of two
+/// equal keys wins). Fails with Errc::bad_json, "line L, column C: …", both 1-based. Doubles are converted
+/// exactly. `numbers`, if given, receives the spellings.
 Result<json::value> parse(std::string_view text, NumberText* numbers = nullptr);
 
 /// Four-space indented text with a final newline, member order kept; empty objects and arrays as {} and [].
@@ -48,7 +48,8 @@ bool erase(json::object& root, const JsonPath& path);
 std::string string_at(const json::object& object, std::string_view key, std::string_view otherwise = {});
 bool bool_at(const json::object& object, std::string_view key, bool otherwise);
 
-/// A scalar as text: strings as they are, true/false, numbers as printed, null as "". Objects and arrays: compact.
+/// A scalar as text: strings as they are, true/false, numbers as printed, null as "". Objects and arrays:
+/// compact.
 std::string scalar_text(const json::value& value);
 
 /// Equal as documents: 5 and 5.0 are equal, member order does not matter.

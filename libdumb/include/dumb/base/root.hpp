@@ -6,8 +6,8 @@
 
 namespace dumb {
 
-/// The prefix under which the whole stack lives ("/" for none). Configuration and answers hold unmapped paths;
-/// map() is applied where a path is used. Pure.
+/// The prefix under which the whole stack lives ("/" for none). Configuration and answers hold unmapped
+/// paths; map() is applied where a path is used. Pure.
 class Root {
  public:
   Root() : prefix_("/") {}

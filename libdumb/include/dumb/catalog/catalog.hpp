@@ -45,7 +45,8 @@ struct Dependencies {
 
 /// What is known of one service (SVC 1.2). `raw` holds every member as the file has it.
 struct Service {
-  std::string key, config_path, display_name, kind, summary, process_name, template_instance, command_from, run_as;
+  std::string key, config_path, display_name, kind, summary, process_name, template_instance, command_from,
+      run_as;
   std::vector<std::string> aliases, also_listed_as, optional_keys, also_accepted_keys, debrid_providers;
   bool in_default_config = true, multi_instance = false;
   Shutdown shutdown;
@@ -62,7 +63,8 @@ struct Service {
 class Catalog {
  public:
   /// The embedded files, then those of `overlay` (may be empty), which add or replace by key (SVC-1).
-  /// A faulty file is left out and described in `problems` (SVC-2); fails only if the shared data is unusable.
+  /// A faulty file is left out and described in `problems` (SVC-2); fails only if the shared data is
+  /// unusable.
   static Result<Catalog> load(const std::filesystem::path& overlay, std::vector<Error>& problems);
   /// The embedded catalogue alone, which has no problems.
   static const Catalog& embedded();

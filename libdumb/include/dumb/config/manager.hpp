@@ -43,11 +43,12 @@ struct Change {
   std::string process_name;  ///< of a block update, after a possible rename
 };
 
-/// Owns the layers of one configuration file. Not thread-safe: call on one thread; only write() may run elsewhere.
+/// Owns the layers of one configuration file. Not thread-safe: call on one thread; only write() may run
+/// elsewhere.
 class Manager {
  public:
-  /// The whole load pipeline (CFG-32). Fails with Errc::bad_json or Errc::invalid_config naming file and place
-  /// (every problem is listed), Errc::io or errno when the file cannot be read or created.
+  /// The whole load pipeline (CFG-32). Fails with Errc::bad_json or Errc::invalid_config naming file and
+  /// place (every problem is listed), Errc::io or errno when the file cannot be read or created.
   static Result<std::unique_ptr<Manager>> open(OpenOptions options);
   ~Manager();
 
@@ -64,9 +65,10 @@ class Manager {
   Result<void> reload();
 
   enum class Persist { no, yes };
-  /// CFG-56, CFG-57, CFG-82 to CFG-86. Fails with not_found, invalid_argument (key not allowed, problems listed),
-  /// conflict (rename to a taken name).
-  Result<Change> plan_block_update(std::string_view process_name, const json::object& updates, Persist persist) const;
+  /// CFG-56, CFG-57, CFG-82 to CFG-86. Fails with not_found, invalid_argument (key not allowed, problems
+  /// listed), conflict (rename to a taken name).
+  Result<Change> plan_block_update(std::string_view process_name, const json::object& updates,
+                                   Persist persist) const;
   /// CFG-87: recursive merge, always persisted.
   Result<Change> plan_global_update(const json::object& updates) const;
   /// Writes the change's file edits (CFG-58 to CFG-63); blocking. Does nothing when there are none.

@@ -22,7 +22,8 @@ struct ServiceFacts {
   std::vector<std::string> also_accepted;
 };
 
-/// Everything the configuration needs from outside: the default document, its schema and the names of services.
+/// Everything the configuration needs from outside: the default document, its schema and the names of
+/// services.
 struct Model {
   json::object defaults;  ///< the whole default document (CFG-2)
   json::object schema;    ///< JSON Schema of the whole document (CFG-3)

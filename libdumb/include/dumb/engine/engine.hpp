@@ -34,8 +34,8 @@ struct Options {
   std::chrono::milliseconds immediate_exit_watch{2000};  ///< LIF-56
 };
 
-/// The facade: opens a configuration and supervises what it describes. Not thread-safe: construct it and call it on
-/// the thread that runs `context`. Every awaitable runs there. Owns its log and worker threads.
+/// The facade: opens a configuration and supervises what it describes. Not thread-safe: construct it and call
+/// it on the thread that runs `context`. Every awaitable runs there. Owns its log and worker threads.
 class Engine {
  public:
   /// Loads the configuration (created from the catalogue when missing) and opens the logs; starts nothing.
@@ -55,11 +55,11 @@ class Engine {
   std::vector<std::string> allowed_hosts() const;
   bool shutting_down() const;
 
-  /// The boot sequence (LIF-7): starts every enabled service, each when what it needs is up. Returns when every
-  /// start has ended, well or not.
+  /// The boot sequence (LIF-7): starts every enabled service, each when what it needs is up. Returns when
+  /// every start has ended, well or not.
   boost::asio::awaitable<void> boot();
-  /// LIF-72 to LIF-80. Returns when nothing this engine started is left. Calling it twice joins; `kill_now` after
-  /// that kills at once (second signal, LIF-71).
+  /// LIF-72 to LIF-80. Returns when nothing this engine started is left. Calling it twice joins; `kill_now`
+  /// after that kills at once (second signal, LIF-71).
   boost::asio::awaitable<void> shutdown();
   void kill_now();
   /// SIGHUP: reads the configuration again; on an error the old snapshot stays (CFG-34).

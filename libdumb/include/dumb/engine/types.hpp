@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-/// What the engine's methods take and give back. Described once: HTTP bodies, `--json` output and schemas come
-/// from these.
+/// What the engine's methods take and give back. Described once: HTTP bodies, `--json` output and schemas
+/// come from these.
 namespace dumb::engine {
 
 /// One entry of GET /process/processes (API-20).
@@ -28,8 +28,8 @@ struct ProcessEntry {
   std::optional<std::string> instance_name;
 };
 BOOST_DESCRIBE_STRUCT(ProcessEntry, (),
-                      (name, process_name, enabled, config, version, key, config_key, repo_url, sponsorship_url,
-                       instance_name))
+                      (name, process_name, enabled, config, version, key, config_key, repo_url,
+                       sponsorship_url, instance_name))
 
 struct ProcessList {
   std::vector<ProcessEntry> processes;
@@ -80,9 +80,9 @@ struct RestartInfo {
   std::int64_t unhealthy_count = 0, unhealthy_threshold = 3;
 };
 BOOST_DESCRIBE_STRUCT(RestartInfo, (),
-                      (restart_attempts, restart_successes, restart_failures, recent_restart_attempts, pending,
-                       next_restart_time, disabled, last_restart_time, last_failure_reason, last_exit_time,
-                       last_exit_reason, unhealthy_count, unhealthy_threshold))
+                      (restart_attempts, restart_successes, restart_failures, recent_restart_attempts,
+                       pending, next_restart_time, disabled, last_restart_time, last_failure_reason,
+                       last_exit_time, last_exit_reason, unhealthy_count, unhealthy_threshold))
 
 /// GET /process/service-status without health (API-42).
 struct ServiceStatus {
@@ -108,7 +108,8 @@ struct ServiceHealth {
   std::optional<double> started_at;
 };
 BOOST_DESCRIBE_STRUCT(ServiceHealth, (),
-                      (process_name, status, healthy, health_reason, restart, state, state_reason, pid, started_at))
+                      (process_name, status, healthy, health_reason, restart, state, state_reason, pid,
+                       started_at))
 
 /// GET /health (LIF-116).
 struct HealthReport {
@@ -119,10 +120,11 @@ struct HealthReport {
 /// API-46, in this order.
 struct Capabilities {
   bool optional_only_onboarding = false, optional_service_options = false, manual_update_check = false,
-       seerr_sync = false, auto_update_start_time = false, symlink_repair = false, symlink_repair_async = false,
-       symlink_manifest_backup = false, symlink_manifest_backup_async = false, symlink_job_status = false,
-       symlink_job_latest = false, symlink_manifest_restore = false, symlink_manifest_restore_async = false,
-       symlink_manifest_compare = false, symlink_backup_schedule = false, symlink_backup_manifest_list = false,
+       seerr_sync = false, auto_update_start_time = false, symlink_repair = false,
+       symlink_repair_async = false, symlink_manifest_backup = false, symlink_manifest_backup_async = false,
+       symlink_job_status = false, symlink_job_latest = false, symlink_manifest_restore = false,
+       symlink_manifest_restore_async = false, symlink_manifest_compare = false,
+       symlink_backup_schedule = false, symlink_backup_manifest_list = false,
        symlink_manifest_file_list = false;
 };
 BOOST_DESCRIBE_STRUCT(Capabilities, (),

@@ -2,9 +2,9 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/json/object.hpp>
-#include <dumb/base/json.hpp>
 #include <chrono>
 #include <cstdint>
+#include <dumb/base/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,8 +27,9 @@ struct Verdict {
 /// What LIF-85 row 2 asks to probe, ascending by port, unique. `block` has its placeholders resolved. Pure.
 std::vector<Endpoint> endpoints_of(const json::object& block);
 
-/// TCP connects to all endpoints at once, each within `timeout` (1.5 s by LIF-85). The first failure in port order
-/// decides: "no answer on 127.0.0.1:8080". Runs on the executor of the awaiting coroutine; honours cancellation.
+/// TCP connects to all endpoints at once, each within `timeout` (1.5 s by LIF-85). The first failure in port
+/// order decides: "no answer on 127.0.0.1:8080". Runs on the executor of the awaiting coroutine; honours
+/// cancellation.
 boost::asio::awaitable<Verdict> probe(std::vector<Endpoint> endpoints, std::chrono::milliseconds timeout);
 
 /// Whether any one endpoint accepts a connection now.

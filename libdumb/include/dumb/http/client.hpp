@@ -42,9 +42,9 @@ struct Response {
   std::string_view header(std::string_view name) const noexcept;
 };
 
-/// One exchange on a connection of its own, on the executor of the awaiting coroutine; redirects are not followed.
-/// Honours cancellation. Fails with Errc::timed_out, Errc::cancelled, Errc::unsupported (https in a build
-/// without it) or the error of resolving, connecting, sending or reading.
+/// One exchange on a connection of its own, on the executor of the awaiting coroutine; redirects are not
+/// followed. Honours cancellation. Fails with Errc::timed_out, Errc::cancelled, Errc::unsupported (https in a
+/// build without it) or the error of resolving, connecting, sending or reading.
 boost::asio::awaitable<Result<Response>> fetch(Request request);
 /// The same, blocking the calling thread.
 Result<Response> fetch_blocking(Request request);

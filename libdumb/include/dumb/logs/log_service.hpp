@@ -1,5 +1,6 @@
 #pragma once
 
+#include <sys/types.h>
 #include <chrono>
 #include <cstdint>
 #include <dumb/base/log.hpp>
@@ -10,7 +11,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 namespace dumb::logs {
@@ -67,8 +67,8 @@ class LogService final : public Log {
   /// are none.
   void finish(CaptureId id, std::chrono::milliseconds limit, std::function<void(std::string tail)> done);
 
-  /// Called on the log thread with the text of every main-log record as it stands in the file, without newline.
-  /// The callback must not block. Returns an id for unsubscribe().
+  /// Called on the log thread with the text of every main-log record as it stands in the file, without
+  /// newline. The callback must not block. Returns an id for unsubscribe().
   std::uint64_t subscribe(std::function<void(const std::string& line)> callback);
   void unsubscribe(std::uint64_t id);
 

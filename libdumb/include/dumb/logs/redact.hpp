@@ -6,7 +6,8 @@
 
 namespace dumb::logs {
 
-/// Replaces secrets in one line by "[REDACTED]" (LIF-108): idempotent, linear in the line's length. Immutable.
+/// Replaces secrets in one line by "[REDACTED]" (LIF-108): idempotent, linear in the line's length.
+/// Immutable.
 class Redactor {
  public:
   Redactor() = default;

@@ -27,7 +27,7 @@ struct Context {
   std::optional<supervisor::Identity> service_user;  ///< nullopt: not root, nothing is changed (LIF-6)
   config::Environment environment;                   ///< what helpers inherit
   Log* log = nullptr;
-  boost::asio::thread_pool* workers = nullptr;       ///< where blocking file work runs
+  boost::asio::thread_pool* workers = nullptr;  ///< where blocking file work runs
   std::function<bool(std::string_view process_name)> is_running;
   /// Names a directory only this server writes to, for password files and the like (0700).
   std::filesystem::path private_directory;
@@ -35,8 +35,8 @@ struct Context {
 
 /// What a phase decided. Nothing of it has been applied to the configuration.
 struct Outcome {
-  json::object generated;  ///< members for the generated layer: command, env, wait_for_url …
-  json::object persisted;  ///< members to save in the user's file
+  json::object generated;            ///< members for the generated layer: command, env, wait_for_url …
+  json::object persisted;            ///< members to save in the user's file
   std::vector<std::string> changed;  ///< files and directories it wrote, unmapped
   /// A companion to launch (LIF-1), from a `launch` step.
   struct Companion {
@@ -50,20 +50,43 @@ struct Outcome {
 
 /// Codes of SVC-33 in their own error category: `Error::code()` of a failed step.
 enum class Failure {
-  missing_field = 1, missing_file, missing_binary, not_installed, bad_file, bad_value, conflict,
-  dependency_not_running, unsupported_arch, unsupported_provider, release_not_found, branch_not_found,
-  no_matching_asset, rate_limited, download_failed, too_large, checksum_mismatch, archive_corrupt, archive_unsafe,
-  disk_full, build_failed, package_failed, permission_denied, timeout, database_failed, api_failed, cancelled,
+  missing_field = 1,
+  missing_file,
+  missing_binary,
+  not_installed,
+  bad_file,
+  bad_value,
+  conflict,
+  dependency_not_running,
+  unsupported_arch,
+  unsupported_provider,
+  release_not_found,
+  branch_not_found,
+  no_matching_asset,
+  rate_limited,
+  download_failed,
+  too_large,
+  checksum_mismatch,
+  archive_corrupt,
+  archive_unsafe,
+  disk_full,
+  build_failed,
+  package_failed,
+  permission_denied,
+  timeout,
+  database_failed,
+  api_failed,
+  cancelled,
 };
 BOOST_DESCRIBE_ENUM(Failure, missing_field, missing_file, missing_binary, not_installed, bad_file, bad_value,
-                    conflict, dependency_not_running, unsupported_arch, unsupported_provider, release_not_found,
-                    branch_not_found, no_matching_asset, rate_limited, download_failed, too_large,
-                    checksum_mismatch, archive_corrupt, archive_unsafe, disk_full, build_failed, package_failed,
-                    permission_denied, timeout, database_failed, api_failed, cancelled)
+                    conflict, dependency_not_running, unsupported_arch, unsupported_provider,
+                    release_not_found, branch_not_found, no_matching_asset, rate_limited, download_failed,
+                    too_large, checksum_mismatch, archive_corrupt, archive_unsafe, disk_full, build_failed,
+                    package_failed, permission_denied, timeout, database_failed, api_failed, cancelled)
 boost::system::error_code make_error_code(Failure code) noexcept;
 
-/// Runs the configure steps of the block's service. Custom services succeed with an empty outcome. Runs on the
-/// executor of the awaiting coroutine; file work on `workers`. Honours cancellation within 2 s (SVC-21).
+/// Runs the configure steps of the block's service. Custom services succeed with an empty outcome. Runs on
+/// the executor of the awaiting coroutine; file work on `workers`. Honours cancellation within 2 s (SVC-21).
 /// The error's `where` is "<service> step <n> (<do>)".
 boost::asio::awaitable<Result<Outcome>> configure(Context context);
 /// The same for the post-start steps; the service is running.

@@ -23,8 +23,8 @@ struct HelperResult {
   bool timed_out = false;
 };
 
-/// Runs a helper to its end on the executor of the awaiting coroutine. On cancellation or timeout its whole process
-/// group is killed and reaped before this returns. Fails with Errc::spawn_failed or Errc::cancelled.
+/// Runs a helper to its end on the executor of the awaiting coroutine. On cancellation or timeout its whole
+/// process group is killed and reaped before this returns. Fails with Errc::spawn_failed or Errc::cancelled.
 boost::asio::awaitable<Result<HelperResult>> run_helper(HelperSpec spec);
 
 }  // namespace dumb::supervisor

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <sys/types.h>
 #include <chrono>
 #include <cstdint>
 #include <dumb/base/result.hpp>
@@ -8,7 +9,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <sys/types.h>
 #include <vector>
 
 namespace dumb::supervisor {
@@ -49,9 +49,9 @@ struct Child {
   std::uint64_t start_ticks = 0;  ///< kernel start time, clock ticks since boot
 };
 
-/// Spawns with vfork semantics: session and process group of its own, descriptors 3 and up closed, signal mask and
-/// dispositions reset, umask 022, working directory and identity set. A failure before exec is reported with its
-/// step and errno text (Errc::spawn_failed). Blocking only until exec.
+/// Spawns with vfork semantics: session and process group of its own, descriptors 3 and up closed, signal
+/// mask and dispositions reset, umask 022, working directory and identity set. A failure before exec is
+/// reported with its step and errno text (Errc::spawn_failed). Blocking only until exec.
 Result<Child> spawn(const LaunchSpec& spec);
 
 /// Reaps the child when it has ended; nullopt while it runs.

@@ -1,0 +1,242 @@
+#include <dumb/supervisor/launch.hpp>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <dumb/base/atomic_file.hpp>
+#include <dumb/base/text.hpp>
+
+#include "supervisor/proc_posix.hpp"
+
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC (1U << 2)
+#endif
+
+namespace dumb::supervisor {
+namespace {
+
+/// What the child reads and, on failure, writes. It shares the parent's memory until exec (CLONE_VM), and the
+/// calling thread is suspended meanwhile (CLONE_VFORK), so a plain struct carries the report.
+struct ChildBlock {
+  const char* path = nullptr;
+  char* const* argv = nullptr;
+  char* const* env = nullptr;
+  const char* directory = nullptr;
+  const Identity* identity = nullptr;
+  int input = -1;
+  int output = -1;
+  int error = -1;
+  const char* failed_step = nullptr;
+  int failed_errno = 0;
+};
+
+#if defined(__SANITIZE_ADDRESS__)
+#define DUMB_NO_SANITIZE __attribute__((no_sanitize("address")))
+#else
+#define DUMB_NO_SANITIZE
+#endif
+
+/// Between clone and exec: only async-signal-safe calls, and raw system calls for the ids, because the C
+/// library's wrappers would change the ids of the parent's threads.
+DUMB_NO_SANITIZE int child_main(void* argument) {
+  auto& block = *static_cast<ChildBlock*>(argument);
+  const auto fail = [&block](const char* step) {
+    block.failed_errno = errno;
+    block.failed_step = step;
+    ::_exit(127);
+    return 127;
+  };
+  if (::setsid() < 0) return fail("create a session");
+  const std::array<int, 3> sources{block.input, block.output, block.error};
+  for (int target = 0; target < 3; ++target) {
+    if (::dup2(sources[static_cast<std::size_t>(target)], target) < 0)
+      return fail("connect the standard streams");
+  }
+  if (::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) != 0) {
+    for (int fd = 3; fd < 65536; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  }
+  ::umask(022);
+  if (block.identity != nullptr) {
+    const Identity& id = *block.identity;
+    if (::syscall(SYS_setgroups, id.groups.size(), id.groups.data()) != 0) return fail("set the groups");
+    if (::syscall(SYS_setresgid, id.gid, id.gid, id.gid) != 0) return fail("set the group id");
+    if (::syscall(SYS_setresuid, id.uid, id.uid, id.uid) != 0) return fail("set the user id");
+    uid_t real = 0;
+    uid_t effective = 0;
+    uid_t saved = 0;
+    if (::syscall(SYS_getresuid, &real, &effective, &saved) != 0 || real != id.uid || effective != id.uid ||
+        saved != id.uid) {
+      errno = EPERM;
+      return fail("verify the user id");
+    }
+  }
+  if (::chdir(block.directory) != 0) return fail("enter the working directory");
+  struct sigaction standard {};
+  standard.sa_handler = SIG_DFL;
+  for (int number = 1; number < NSIG; ++number) ::sigaction(number, &standard, nullptr);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::execve(block.path, block.argv, block.env);
+  return fail("execute the program");
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> out;
+  out.reserve(strings.size() + 1);
+  for (const std::string& text : strings) out.push_back(const_cast<char*>(text.c_str()));
+  out.push_back(nullptr);
+  return out;
+}
+
+std::string_view variable(const std::vector<std::string>& env, std::string_view name) {
+  for (const std::string& entry : env) {
+    const std::string_view view = entry;
+    if (view.size() > name.size() && view.starts_with(name) && view[name.size()] == '=') {
+      return view.substr(name.size() + 1);
+    }
+  }
+  return {};
+}
+
+/// A copy of `fd` above the standard streams, or of /dev/null.
+Result<UniqueFd> stream_for(int fd) {
+  UniqueFd copy(fd >= 0 ? ::fcntl(fd, F_DUPFD_CLOEXEC, 3) : ::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!copy) return system_error(errno, "prepare the standard streams");
+  if (copy.get() < 3) {
+    copy.reset(::fcntl(copy.get(), F_DUPFD_CLOEXEC, 3));
+    if (!copy) return system_error(errno, "prepare the standard streams");
+  }
+  return copy;
+}
+
+constexpr std::size_t stack_size = 64 * 1024;
+
+struct Stack {
+  void* base =
+      ::mmap(nullptr, stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  Stack() = default;
+  Stack(const Stack&) = delete;
+  Stack& operator=(const Stack&) = delete;
+  ~Stack() {
+    if (base != MAP_FAILED) ::munmap(base, stack_size);
+  }
+};
+
+}  // namespace
+
+std::string ExitStatus::to_string() const {
+  switch (kind) {
+    case Kind::code:
+      return "exit code " + std::to_string(value);
+    case Kind::signal: {
+      const char* name = ::sigabbrev_np(value);
+      return "signal " + std::to_string(value) +
+             (name != nullptr ? " (" + std::string(name) + ")" : std::string());
+    }
+    case Kind::unknown:
+      break;
+  }
+  return "exit status unknown";
+}
+
+std::optional<std::filesystem::path> find_program(std::string_view name, std::string_view path_variable) {
+  for (const std::string& directory : text::split(path_variable, ':')) {
+    if (directory.empty()) continue;
+    std::filesystem::path candidate = std::filesystem::path(directory) / name;
+    struct stat info {};
+    if (::stat(candidate.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
+        ::access(candidate.c_str(), X_OK) == 0) {
+      return candidate;
+    }
+  }
+  return std::nullopt;
+}
+
+Result<Child> spawn(const LaunchSpec& spec) {
+  if (spec.argv.empty() || spec.argv.front().empty())
+    return Error(Errc::spawn_failed, "the command is empty");
+  std::string program = spec.argv.front();
+  if (program.find('/') == std::string::npos) {
+    const auto found = find_program(program, variable(spec.env, "PATH"));
+    if (!found) return Error(Errc::spawn_failed, "cannot find the program '" + program + "' on the PATH");
+    program = found->native();
+  }
+  auto input = stream_for(spec.standard_input);
+  if (!input) return input.error();
+  auto output = stream_for(spec.standard_output);
+  if (!output) return output.error();
+  auto error = stream_for(spec.standard_error);
+  if (!error) return error.error();
+
+  const std::vector<char*> argv = pointers(spec.argv);
+  const std::vector<char*> env = pointers(spec.env);
+  const std::string directory = spec.directory.empty() ? std::string("/") : spec.directory.native();
+  ChildBlock block;
+  block.path = program.c_str();
+  block.argv = argv.data();
+  block.env = env.data();
+  block.directory = directory.c_str();
+  block.identity = spec.identity ? &*spec.identity : nullptr;
+  block.input = input->get();
+  block.output = output->get();
+  block.error = error->get();
+
+  const Stack stack;
+  if (stack.base == MAP_FAILED) return system_error(errno, "allocate a stack");
+  // No handler of this process may run in the child, which shares its memory.
+  sigset_t all;
+  sigset_t old;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &old);
+  int pidfd = -1;
+  const pid_t pid = ::clone(child_main, static_cast<char*>(stack.base) + stack_size,
+                            CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &block, &pidfd);
+  const int clone_errno = errno;
+  ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  if (pid < 0)
+    return Error(Errc::spawn_failed, "cannot create a process: " + std::string(std::strerror(clone_errno)));
+
+  Child child;
+  child.pid = pid;
+  child.pidfd.reset(pidfd);
+  if (block.failed_step != nullptr) {
+    siginfo_t info{};
+    while (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED) != 0 && errno == EINTR) {
+    }
+    std::string what = "cannot " + std::string(block.failed_step);
+    if (block.failed_step == std::string_view("enter the working directory")) what += " " + directory;
+    if (block.failed_step == std::string_view("execute the program")) what += " " + program;
+    return Error(Errc::spawn_failed, what + ": " + std::strerror(block.failed_errno));
+  }
+  if (const auto stat = read_stat(pid)) child.start_ticks = stat->start_ticks;
+  return child;
+}
+
+std::optional<ExitStatus> try_wait(const Child& child) noexcept {
+  siginfo_t info{};
+  if (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(child.pidfd.get()), &info,
+               WEXITED | WNOHANG) != 0) {
+    if (errno != ECHILD) return std::nullopt;
+    pollfd ended{child.pidfd.get(), POLLIN, 0};
+    return ::poll(&ended, 1, 0) > 0 ? std::optional(ExitStatus{}) : std::nullopt;
+  }
+  if (info.si_pid == 0) return std::nullopt;
+  return status_of(info);
+}
+
+bool send_signal(const Child& child, int signal) noexcept {
+  return ::syscall(SYS_pidfd_send_signal, child.pidfd.get(), signal, nullptr, 0) == 0;
+}
+
+}  // namespace dumb::supervisor

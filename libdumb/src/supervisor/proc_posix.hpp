@@ -1,0 +1,51 @@
+#pragma once
+
+#include <sys/types.h>
+#include <csignal>
+#include <cstdint>
+#include <dumb/base/unique_fd.hpp>
+#include <dumb/supervisor/launch.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// What /proc says of processes. Used when something has to be found or stopped, never per request.
+namespace dumb::supervisor {
+
+struct ProcStat {
+  pid_t pid = 0;
+  pid_t parent = 0;
+  pid_t group = 0;
+  pid_t session = 0;
+  char state = '?';
+  std::uint64_t start_ticks = 0;
+};
+
+/// Fields of one /proc/<pid>/stat line (proc(5)); nullopt when it is malformed. Pure.
+std::optional<ProcStat> parse_stat(std::string_view line);
+std::optional<ProcStat> read_stat(pid_t pid);
+/// Every process visible now.
+std::vector<ProcStat> scan_processes();
+
+/// Which processes a service consists of: its session, its process group, their descendants, and orphans that
+/// carry the service's mark in their environment. The leader comes first when it is alive; zombies are left
+/// out.
+struct Membership {
+  pid_t leader = -1;
+  std::string mark;  ///< "DUMB_UNIT=…" of the child's environment
+};
+std::vector<ProcStat> members_of(const Membership& unit, const std::vector<ProcStat>& processes);
+
+/// A handle of exactly this process, or an empty one when it is gone or the pid was recycled.
+UniqueFd open_process(pid_t pid, std::uint64_t start_ticks);
+bool signal_process(const UniqueFd& pidfd, int signal) noexcept;
+
+ExitStatus status_of(const siginfo_t& info) noexcept;
+/// How a child ended, leaving it a zombie, so that its pid, group and session stay reserved.
+std::optional<ExitStatus> peek_status(const Child& child) noexcept;
+
+/// Id of this boot of the kernel.
+std::string boot_id();
+
+}  // namespace dumb::supervisor
