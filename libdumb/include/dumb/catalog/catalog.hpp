@@ -48,6 +48,7 @@ struct Service {
   std::string key, config_path, display_name, kind, summary, process_name, template_instance, command_from,
       run_as;
   std::vector<std::string> aliases, also_listed_as, optional_keys, also_accepted_keys, debrid_providers;
+  std::vector<std::string> key_aliases;  ///< later names of its top-level member (CFG-40)
   bool in_default_config = true, multi_instance = false;
   Shutdown shutdown;
   HealthFields health;
@@ -55,6 +56,7 @@ struct Service {
   Logging logging;
   Dependencies dependencies;
   json::object updates, install, version, defaults;
+  json::object schema;  ///< what the schema of its block says beyond its defaults: name -> schema (CFG-48)
   json::array configure, post_start;  ///< step lists (SVC 7)
   json::object raw;
 };
