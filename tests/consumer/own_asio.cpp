@@ -44,7 +44,8 @@ bool own_asio_works() {
   tcp::socket server(context);
   std::string received(5, ' ');
   acceptor.async_accept(server, [&](boost::system::error_code error) {
-    if (!error) asio::async_write(server, asio::buffer("hello", 5), [](boost::system::error_code, std::size_t) {});
+    if (!error)
+      asio::async_write(server, asio::buffer("hello", 5), [](boost::system::error_code, std::size_t) {});
   });
   client.async_connect(acceptor.local_endpoint(), [&](boost::system::error_code error) {
     if (error) return;
