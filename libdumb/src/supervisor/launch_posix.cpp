@@ -207,6 +207,7 @@ Result<Child> spawn(const LaunchSpec& spec) {
   if (pid < 0)
     return Error(Errc::spawn_failed, "cannot create a process: " + std::string(std::strerror(clone_errno)));
 
+  remember_child(pid);
   Child child;
   child.pid = pid;
   child.pidfd.reset(pidfd);
@@ -214,6 +215,7 @@ Result<Child> spawn(const LaunchSpec& spec) {
     siginfo_t info{};
     while (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED) != 0 && errno == EINTR) {
     }
+    forget_child(pid);
     std::string what = "cannot " + std::string(block.failed_step);
     if (block.failed_step == std::string_view("enter the working directory")) what += " " + directory;
     if (block.failed_step == std::string_view("execute the program")) what += " " + program;
@@ -232,6 +234,7 @@ std::optional<ExitStatus> try_wait(const Child& child) noexcept {
     return ::poll(&ended, 1, 0) > 0 ? std::optional(ExitStatus{}) : std::nullopt;
   }
   if (info.si_pid == 0) return std::nullopt;
+  forget_child(child.pid);
   return status_of(info);
 }
 

@@ -70,26 +70,36 @@ Result<void> unmount(const std::filesystem::path& point, bool& lazy) {
   return {};
 }
 
-bool mount_answers(const std::filesystem::path& point, std::chrono::milliseconds limit) {
+PathState inspect_path(const std::filesystem::path& path, std::chrono::milliseconds limit) {
   struct Shared {
     std::mutex mutex;
     std::condition_variable ready;
     bool done = false;
-    bool good = false;
+    PathState state = PathState::dead;
   };
   auto shared = std::make_shared<Shared>();
   // A stat of a hung mount never returns and cannot be interrupted, so the thread is left behind.
-  std::thread([shared, path = point.native()] {
+  std::thread([shared, path = path.native()] {
     struct stat info {};
-    const bool good = ::stat(path.c_str(), &info) == 0;
+    PathState state = PathState::missing;
+    if (::stat(path.c_str(), &info) == 0) {
+      state = S_ISDIR(info.st_mode) ? PathState::directory : PathState::other;
+    } else if (errno != ENOENT && errno != ENOTDIR && errno != EACCES) {
+      state = PathState::dead;
+    }
     const std::lock_guard lock(shared->mutex);
     shared->done = true;
-    shared->good = good;
+    shared->state = state;
     shared->ready.notify_one();
   }).detach();
   std::unique_lock lock(shared->mutex);
   shared->ready.wait_for(lock, limit, [&] { return shared->done; });
-  return shared->done && shared->good;
+  return shared->done ? shared->state : PathState::dead;
+}
+
+bool mount_answers(const std::filesystem::path& point, std::chrono::milliseconds limit) {
+  const PathState state = inspect_path(point, limit);
+  return state == PathState::directory || state == PathState::other;
 }
 
 }  // namespace dumb::supervisor

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <dumb/base/atomic_file.hpp>
 #include <dumb/base/text.hpp>
+#include <mutex>
 #include <set>
 
 namespace dumb::supervisor {
@@ -24,7 +25,41 @@ bool carries_mark(pid_t pid, const std::string& mark) {
   return haystack.find('\0' + needle) != std::string::npos;
 }
 
+/// A process's children are a property of the process, whoever asked for them; hence one list, guarded.
+struct Spawned {
+  std::mutex mutex;
+  std::set<pid_t> pids;
+};
+Spawned& spawned() {
+  static Spawned instance;
+  return instance;
+}
+
 }  // namespace
+
+void remember_child(pid_t pid) {
+  const std::lock_guard lock(spawned().mutex);
+  spawned().pids.insert(pid);
+}
+
+void forget_child(pid_t pid) noexcept {
+  const std::lock_guard lock(spawned().mutex);
+  spawned().pids.erase(pid);
+}
+
+void reap_orphans() {
+  const pid_t self = ::getpid();
+  const pid_t session = ::getsid(0);
+  for (const ProcStat& process : scan_processes()) {
+    if (process.parent != self || process.state != 'Z' || process.session == session) continue;
+    {
+      const std::lock_guard lock(spawned().mutex);
+      if (spawned().pids.contains(process.pid)) continue;
+    }
+    siginfo_t info{};
+    ::waitid(P_PID, static_cast<id_t>(process.pid), &info, WEXITED | WNOHANG);
+  }
+}
 
 std::optional<ProcStat> parse_stat(std::string_view line) {
   // The name in parentheses may hold blanks and parentheses; the last ')' ends it.

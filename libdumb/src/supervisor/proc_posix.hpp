@@ -45,6 +45,14 @@ ExitStatus status_of(const siginfo_t& info) noexcept;
 /// How a child ended, leaving it a zombie, so that its pid, group and session stay reserved.
 std::optional<ExitStatus> peek_status(const Child& child) noexcept;
 
+/// Reaps zombies that were re-parented to this process, the subreaper. Never takes the status of a child made
+/// by spawn(), nor of a child of this process's own session, which belongs to the program the library is part
+/// of.
+void reap_orphans();
+/// Children made by spawn() and not reaped yet are remembered, so that reap_orphans() passes them by.
+void remember_child(pid_t pid);
+void forget_child(pid_t pid) noexcept;
+
 /// Id of this boot of the kernel.
 std::string boot_id();
 

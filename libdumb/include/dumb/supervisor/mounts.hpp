@@ -26,8 +26,12 @@ bool is_mounted(const std::vector<Mount>& mounts, const std::filesystem::path& p
 /// Uses umount2 as root, fusermount3 otherwise. Nothing to do when it is not mounted. Blocking.
 Result<void> unmount(const std::filesystem::path& point, bool& lazy);
 
-/// Whether a mounted path answers a stat within `limit`; a dead FUSE mount (ENOTCONN) or a hung one does not.
-/// Blocking for at most `limit`; a hung stat is left to a thread of its own.
+enum class PathState { directory, other, missing, dead };
+
+/// What a stat of `path` says within `limit`; `dead` when it does not answer (hung mount) or the mount is
+/// broken (ENOTCONN). Blocking for at most `limit`; a hung stat is left to a thread of its own.
+PathState inspect_path(const std::filesystem::path& path, std::chrono::milliseconds limit);
+/// Whether a mounted path answers a stat within `limit`. Blocking as inspect_path().
 bool mount_answers(const std::filesystem::path& point, std::chrono::milliseconds limit);
 
 }  // namespace dumb::supervisor

@@ -1,0 +1,200 @@
+#pragma once
+
+#include <boost/describe/enum.hpp>
+#include <csignal>
+#include <cstdint>
+#include <dumb/base/clock.hpp>
+#include <dumb/base/error.hpp>
+#include <dumb/supervisor/launch.hpp>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+/// The life of one service. Decides; performs nothing.
+///
+/// | state      | meaning                                  | ends by |
+/// |------------|------------------------------------------|------------------------------------------------------|
+/// | stopped    | not running; nothing pending             | start, restart -> setting_up | | setting_up |
+/// setup runs                               | done -> waiting; error -> failed; stop -> stopped    | |
+/// waiting    | directories, mounts, URLs are awaited    | done -> starting; error -> failed; stop -> stopped
+/// | | starting   | launched, immediate-exit watch           | ready or watch over -> running; exit ->
+/// failed;      | |            |                                          | stop -> stopping | | running    |
+/// confirmed                                | exit -> stopped (remains are killed); stop ->        | | | |
+/// stopping; restart -> stopping, then setting_up       | | stopping   | asked to end, then killed | nothing
+/// left -> stopped (or setting_up by a restart) | | backoff    | a restart is pending                     |
+/// its time, or start -> setting_up; stop -> stopped    | | failed     | the start failed | start, restart ->
+/// setting_up                         |
+///
+/// A stop or restart pre-empts setting_up and waiting. After an exit the remains are collected before the
+/// next setup begins, so two incarnations never overlap: a start asked for meanwhile is held until then.
+namespace dumb::supervisor {
+
+enum class State { stopped, setting_up, waiting, starting, running, stopping, backoff, failed };
+BOOST_DESCRIBE_ENUM(State, stopped, setting_up, waiting, starting, running, stopping, backoff, failed)
+
+struct MachineOptions {
+  Duration immediate_exit_watch = std::chrono::milliseconds(2000);  ///< LIF-56
+  Duration grace = std::chrono::seconds(30);                        ///< from the stop signal to SIGKILL
+  Duration kill_wait = std::chrono::seconds(5);                     ///< from SIGKILL to giving up
+};
+
+namespace event {
+struct StartAsked {};
+struct StopAsked {};
+struct RestartAsked {};
+struct KillAsked {};  ///< no more patience (second signal of a shutdown)
+/// Outcomes of work carry the number of the run they belong to; those of an earlier run are ignored.
+struct SetupDone {
+  std::uint64_t run = 0;
+  std::optional<Error> error;
+};
+struct WaitsDone {
+  std::uint64_t run = 0;
+  std::optional<Error> error;
+};
+struct WaitProgress {
+  std::uint64_t run = 0;
+  std::string missing;
+};
+struct Spawned {
+  pid_t pid = -1;
+};
+struct SpawnFailed {
+  Error error;
+};
+struct Ready {
+  std::uint64_t run = 0;
+};
+struct Exited {
+  ExitStatus status;
+  WallTime at;
+};
+/// Nothing the service started is left and its output is drained; `tail`: last lines of that output.
+struct Gone {
+  std::string tail;
+};
+struct PostStartDone {
+  std::uint64_t run = 0;
+  bool restart_needed = false;
+};
+struct Woke {};
+}  // namespace event
+
+using Event =
+    std::variant<event::StartAsked, event::StopAsked, event::RestartAsked, event::KillAsked, event::SetupDone,
+                 event::WaitsDone, event::WaitProgress, event::Spawned, event::SpawnFailed, event::Ready,
+                 event::Exited, event::Gone, event::PostStartDone, event::Woke>;
+
+namespace action {
+struct RunSetup {
+  std::uint64_t run = 0;
+};
+struct RunWaits {
+  std::uint64_t run = 0;
+};
+struct CancelWork {};  ///< end setup, waits, readiness watch and post-start
+struct Spawn {};
+struct WatchReadiness {
+  std::uint64_t run = 0;
+};
+struct Terminate {};  ///< the stop signal, to everything the service started
+struct Kill {};       ///< SIGKILL to everything, again and again until nothing is left
+struct Collect {};    ///< the leader has ended: wait until nothing is left, drain the output, report Gone
+struct PostStart {
+  std::uint64_t run = 0;
+};
+struct WakeAt {
+  SteadyTime time;
+};
+/// A start ended; nullopt: running. One answers every start and restart that joined it.
+struct StartEnded {
+  std::optional<Error> error;
+};
+/// The start including post-start is over, or has failed: dependents may go on.
+struct StartSettled {};
+struct StopEnded {
+  std::optional<Error> error;
+};
+struct Publish {};  ///< the visible state changed
+}  // namespace action
+
+using Action = std::variant<action::RunSetup, action::RunWaits, action::CancelWork, action::Spawn,
+                            action::WatchReadiness, action::Terminate, action::Kill, action::Collect,
+                            action::PostStart, action::WakeAt, action::StartEnded, action::StartSettled,
+                            action::StopEnded, action::Publish>;
+using Actions = std::vector<Action>;
+
+class Machine {
+ public:
+  explicit Machine(std::string name, MachineOptions options = {});
+
+  /// Feeds one event; returns what the caller must do, in order.
+  Actions on(const Event& event, SteadyTime now);
+  void set_options(MachineOptions options) noexcept { options_ = options; }
+
+  State state() const noexcept { return state_; }
+  /// Why it is in this state, one sentence; may be empty.
+  const std::string& reason() const noexcept { return reason_; }
+  /// On after a start, off after a stop (LIF-3).
+  bool desired() const noexcept { return desired_; }
+  /// Automatic restarts are off after a stop by hand, until the next start by hand.
+  bool restart_disabled() const noexcept { return disabled_; }
+  /// A process exists or its remains are being collected.
+  bool occupied() const noexcept { return pid_ > 0; }
+  pid_t pid() const noexcept { return pid_; }
+  const std::optional<ExitStatus>& last_exit() const noexcept { return last_exit_; }
+  const std::optional<WallTime>& last_exit_at() const noexcept { return last_exit_at_; }
+  /// The last end came by itself: not asked for by a stop.
+  bool ended_unasked() const noexcept { return ended_unasked_; }
+  /// A start, restart or stop is under way, and which requests it can be ended by.
+  bool busy() const noexcept;
+  /// SIGKILL was sent and the end is awaited.
+  bool killing() const noexcept { return killed_; }
+  bool preemptible() const noexcept { return state_ == State::setting_up || state_ == State::waiting; }
+
+ private:
+  void enter(State state, std::string reason, Actions& out);
+  void begin(Actions& out);
+  void fail(Error error, Actions& out);
+  void stop(Actions& out, SteadyTime now);
+  void ask_to_end(Actions& out, SteadyTime now);
+  void abandon_start(Actions& out);
+
+  void on(const event::StartAsked&, Actions&, SteadyTime);
+  void on(const event::StopAsked&, Actions&, SteadyTime);
+  void on(const event::RestartAsked&, Actions&, SteadyTime);
+  void on(const event::KillAsked&, Actions&, SteadyTime);
+  void on(const event::SetupDone&, Actions&, SteadyTime);
+  void on(const event::WaitsDone&, Actions&, SteadyTime);
+  void on(const event::WaitProgress&, Actions&, SteadyTime);
+  void on(const event::Spawned&, Actions&, SteadyTime);
+  void on(const event::SpawnFailed&, Actions&, SteadyTime);
+  void on(const event::Ready&, Actions&, SteadyTime);
+  void on(const event::Exited&, Actions&, SteadyTime);
+  void on(const event::Gone&, Actions&, SteadyTime);
+  void on(const event::PostStartDone&, Actions&, SteadyTime);
+  void on(const event::Woke&, Actions&, SteadyTime);
+
+  std::string name_;
+  MachineOptions options_;
+  State state_ = State::stopped;
+  std::string reason_;
+  std::uint64_t run_ = 0;
+  pid_t pid_ = -1;
+  std::optional<SteadyTime> deadline_;
+  std::optional<ExitStatus> last_exit_;
+  std::optional<WallTime> last_exit_at_;
+  bool desired_ = false;
+  bool disabled_ = false;
+  bool ended_unasked_ = false;
+  bool start_open_ = false;      // a StartEnded is owed
+  bool settle_open_ = false;     // a StartSettled is owed
+  bool stop_open_ = false;       // a StopEnded is owed
+  bool start_after_ = false;     // begin again when the remains are gone
+  bool collecting_ = false;      // the leader has ended, Gone is awaited
+  bool killed_ = false;          // SIGKILL was sent in this stop
+  bool restarted_once_ = false;  // by post-start, which may ask only once
+};
+
+}  // namespace dumb::supervisor

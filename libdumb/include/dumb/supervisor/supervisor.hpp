@@ -1,0 +1,127 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <chrono>
+#include <dumb/base/clock.hpp>
+#include <dumb/base/result.hpp>
+#include <dumb/health/health.hpp>
+#include <dumb/logs/log_service.hpp>
+#include <dumb/supervisor/launch.hpp>
+#include <dumb/supervisor/machine.hpp>
+#include <dumb/supervisor/waits.hpp>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dumb::supervisor {
+
+/// Everything about one launch, resolved from the configuration at that moment.
+struct LaunchPlan {
+  LaunchSpec spec;  ///< without descriptors
+  bool discard_output = false;
+  logs::LineFormat format = logs::LineFormat::general;
+  bool to_main_log = true;
+  std::filesystem::path log_file;
+  std::filesystem::path access_file;
+  Level file_threshold = Level::info;
+  std::vector<health::Endpoint> endpoints;  ///< an answering one ends the immediate-exit watch (LIF-56)
+  std::string config_key;
+  std::string instance;
+  std::string config_hash;  ///< recorded, to tell later whether the running child is of this configuration
+};
+
+struct StopPlan {
+  int signal = SIGTERM;
+  std::chrono::milliseconds grace{30'000};
+};
+
+/// What the supervisor asks of its owner. Called on the supervisor's executor.
+class ServiceSource {
+ public:
+  virtual ~ServiceSource() = default;
+  /// Prepares the service: install and configure (LIF-28). Must honour cancellation.
+  virtual boost::asio::awaitable<Result<void>> setup(std::string process_name) = 0;
+  virtual Result<WaitPlan> waits(const std::string& process_name) = 0;
+  virtual Result<LaunchPlan> launch_plan(const std::string& process_name) = 0;
+  virtual StopPlan stop_plan(const std::string& process_name) = 0;
+  /// What follows a start (SVC-13). True asks for one restart (SVC-20).
+  virtual boost::asio::awaitable<Result<bool>> post_start(std::string process_name) = 0;
+  /// After nothing of the service is left: unmounting and the like (LIF-81).
+  virtual boost::asio::awaitable<void> after_stop(std::string process_name) = 0;
+  /// The visible state of the service changed.
+  virtual void changed(const std::string& process_name) = 0;
+};
+
+struct SupervisorOptions {
+  std::filesystem::path run_directory;  ///< for FIFOs and the state file; created 0700
+  std::chrono::milliseconds immediate_exit_watch{2000};
+  std::chrono::milliseconds drain_limit{2000};  ///< for output after the last process is gone (LIF-62)
+  std::chrono::milliseconds kill_wait{5000};
+  const Clock* clock = nullptr;  ///< null: the system clock
+};
+
+struct ServiceInfo {
+  std::string process_name;
+  State state = State::stopped;
+  std::string reason;
+  bool desired = false;
+  bool restart_disabled = false;
+  bool ended_unasked = false;
+  pid_t pid = -1;
+  std::uint64_t start_ticks = 0;
+  std::optional<WallTime> started_at;
+  std::optional<SteadyTime> started_steady;
+  std::optional<ExitStatus> last_exit;
+  std::optional<WallTime> last_exit_at;
+};
+
+enum class StopReply { stopped, already_stopping };
+
+/// Supervises processes by name. Makes this process a child subreaper, so that what services leave behind
+/// comes back to it and is reaped; children of the process's own session are never touched. Not thread-safe:
+/// construct and call it on `executor`, which must run on one thread. stop everything and co_await idle()
+/// before destroying it.
+class Supervisor {
+ public:
+  Supervisor(boost::asio::any_io_executor executor, boost::asio::thread_pool& workers, ServiceSource& source,
+             logs::LogService& logs, SupervisorOptions options);
+  ~Supervisor();
+
+  /// Starts a service, or joins a start under way; resolves when it runs (LIF-56). Fails with conflict while
+  /// it is being stopped, cancelled when a stop came first, unavailable after refuse_starts(), or the cause.
+  boost::asio::awaitable<Result<void>> start(std::string process_name);
+  /// Like start(); resolves when post-start is over too, or the start has failed.
+  boost::asio::awaitable<Result<void>> start_and_settle(std::string process_name);
+  /// Resolves when nothing it started is left; at once with already_stopping when a stop is under way.
+  boost::asio::awaitable<Result<StopReply>> stop(std::string process_name);
+  /// Like stop(), but joins a stop under way.
+  boost::asio::awaitable<Result<void>> stop_and_wait(std::string process_name);
+  boost::asio::awaitable<Result<void>> restart(std::string process_name);
+  /// SIGKILL to everything, now.
+  void kill(std::string_view process_name);
+  void refuse_starts();
+
+  /// The service's state; `stopped` for a name never started.
+  ServiceInfo info(std::string_view process_name) const;
+  /// A start, stop or restart is under way.
+  bool busy(std::string_view process_name) const;
+  bool stopping(std::string_view process_name) const;
+  bool preemptible(std::string_view process_name) const;
+  /// Names whose process exists, in order of their start.
+  std::vector<std::string> occupied() const;
+  std::vector<ServiceInfo> all() const;
+  /// Resolves when no process, work or wait is left.
+  boost::asio::awaitable<void> idle();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dumb::supervisor

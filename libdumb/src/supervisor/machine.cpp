@@ -1,0 +1,276 @@
+#include <dumb/supervisor/machine.hpp>
+#include <utility>
+
+namespace dumb::supervisor {
+
+Machine::Machine(std::string name, MachineOptions options) : name_(std::move(name)), options_(options) {}
+
+bool Machine::busy() const noexcept {
+  return state_ == State::setting_up || state_ == State::waiting || state_ == State::starting ||
+         state_ == State::stopping;
+}
+
+Actions Machine::on(const Event& event, SteadyTime now) {
+  Actions out;
+  std::visit([&](const auto& one) { on(one, out, now); }, event);
+  return out;
+}
+
+void Machine::enter(State state, std::string reason, Actions& out) {
+  state_ = state;
+  reason_ = std::move(reason);
+  out.emplace_back(action::Publish{});
+}
+
+void Machine::begin(Actions& out) {
+  start_after_ = false;
+  ended_unasked_ = false;
+  ++run_;
+  enter(State::setting_up, {}, out);
+  out.emplace_back(action::RunSetup{run_});
+}
+
+void Machine::fail(Error error, Actions& out) {
+  enter(State::failed, error.message(), out);
+  if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{std::move(error)});
+  if (std::exchange(settle_open_, false)) out.emplace_back(action::StartSettled{});
+}
+
+/// A start that will not happen, because a stop or restart came first.
+void Machine::abandon_start(Actions& out) {
+  ++run_;
+  out.emplace_back(action::CancelWork{});
+  if (std::exchange(start_open_, false)) {
+    out.emplace_back(action::StartEnded{Error(Errc::cancelled, "the start was cancelled by a stop", name_)});
+  }
+  if (std::exchange(settle_open_, false)) out.emplace_back(action::StartSettled{});
+}
+
+void Machine::ask_to_end(Actions& out, SteadyTime now) {
+  killed_ = false;
+  deadline_ = now + options_.grace;
+  enter(State::stopping, {}, out);
+  out.emplace_back(action::Terminate{});
+  out.emplace_back(action::WakeAt{*deadline_});
+}
+
+void Machine::stop(Actions& out, SteadyTime now) {
+  switch (state_) {
+    case State::setting_up:
+    case State::waiting:
+      start_after_ = false;
+      abandon_start(out);
+      enter(State::stopped, {}, out);
+      break;
+    case State::starting:
+    case State::running:
+      abandon_start(out);
+      ask_to_end(out, now);
+      break;
+    case State::stopping:
+      if (std::exchange(start_after_, false)) abandon_start(out);
+      break;
+    case State::stopped:
+    case State::backoff:
+    case State::failed:
+      if (state_ == State::backoff) enter(State::stopped, {}, out);
+      break;
+  }
+  // While remains of an earlier run are collected, a stop is over when they are gone.
+  if (state_ != State::stopping && !collecting_ && std::exchange(stop_open_, false)) {
+    out.emplace_back(action::StopEnded{});
+  }
+}
+
+void Machine::on(const event::StartAsked&, Actions& out, SteadyTime) {
+  desired_ = true;
+  disabled_ = false;
+  restarted_once_ = false;
+  switch (state_) {
+    case State::running:
+      out.emplace_back(action::StartEnded{});
+      out.emplace_back(action::StartSettled{});
+      return;
+    case State::setting_up:
+    case State::waiting:
+    case State::starting:
+      start_open_ = true;  // joins the start under way
+      return;
+    case State::stopping:
+      start_open_ = settle_open_ = start_after_ = true;
+      return;
+    case State::stopped:
+    case State::backoff:
+    case State::failed:
+      break;
+  }
+  start_open_ = settle_open_ = true;
+  if (collecting_) {
+    start_after_ = true;
+    enter(State::setting_up, "waits until the remains of the last run are gone", out);
+  } else {
+    begin(out);
+  }
+}
+
+void Machine::on(const event::StopAsked&, Actions& out, SteadyTime now) {
+  desired_ = false;
+  disabled_ = true;
+  stop_open_ = true;
+  stop(out, now);
+}
+
+void Machine::on(const event::RestartAsked& asked, Actions& out, SteadyTime now) {
+  if (state_ == State::setting_up || state_ == State::waiting) {
+    abandon_start(out);
+    state_ = State::stopped;
+  }
+  if (state_ == State::starting || state_ == State::running) {
+    abandon_start(out);
+    desired_ = true;
+    disabled_ = false;
+    start_open_ = settle_open_ = start_after_ = true;
+    ask_to_end(out, now);
+    return;
+  }
+  static_cast<void>(asked);
+  on(event::StartAsked{}, out, now);
+}
+
+void Machine::on(const event::KillAsked&, Actions& out, SteadyTime now) {
+  desired_ = false;
+  disabled_ = true;
+  stop(out, now);
+  if (pid_ > 0) {
+    killed_ = true;
+    deadline_ = now + options_.kill_wait;
+    out.emplace_back(action::Kill{});
+    out.emplace_back(action::WakeAt{*deadline_});
+  }
+}
+
+void Machine::on(const event::SetupDone& done, Actions& out, SteadyTime) {
+  if (done.run != run_ || state_ != State::setting_up) return;
+  if (done.error) {
+    fail(*done.error, out);
+    return;
+  }
+  enter(State::waiting, {}, out);
+  out.emplace_back(action::RunWaits{run_});
+}
+
+void Machine::on(const event::WaitsDone& done, Actions& out, SteadyTime) {
+  if (done.run != run_ || state_ != State::waiting) return;
+  if (done.error) {
+    fail(*done.error, out);
+    return;
+  }
+  enter(State::starting, {}, out);
+  out.emplace_back(action::Spawn{});
+}
+
+void Machine::on(const event::WaitProgress& progress, Actions& out, SteadyTime) {
+  if (progress.run != run_ || state_ != State::waiting || reason_ == progress.missing) return;
+  enter(State::waiting, progress.missing, out);
+}
+
+void Machine::on(const event::Spawned& spawned, Actions& out, SteadyTime now) {
+  if (state_ != State::starting) return;
+  pid_ = spawned.pid;
+  deadline_ = now + options_.immediate_exit_watch;
+  out.emplace_back(action::Publish{});
+  out.emplace_back(action::WakeAt{*deadline_});
+  out.emplace_back(action::WatchReadiness{run_});
+}
+
+void Machine::on(const event::SpawnFailed& failed, Actions& out, SteadyTime) {
+  if (state_ == State::starting) fail(failed.error, out);
+}
+
+void Machine::on(const event::Ready& ready, Actions& out, SteadyTime) {
+  if (ready.run != run_ || state_ != State::starting || pid_ <= 0 || collecting_) return;
+  deadline_.reset();
+  enter(State::running, {}, out);
+  if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{});
+  out.emplace_back(action::PostStart{run_});
+}
+
+void Machine::on(const event::Exited& exited, Actions& out, SteadyTime) {
+  if (pid_ <= 0 || collecting_) return;
+  collecting_ = true;
+  last_exit_ = exited.status;
+  last_exit_at_ = exited.at;
+  if (state_ == State::running) {
+    ended_unasked_ = true;
+    deadline_.reset();
+    ++run_;
+    out.emplace_back(action::CancelWork{});
+    enter(State::stopped, "ended by itself: " + exited.status.to_string(), out);
+    if (std::exchange(settle_open_, false)) out.emplace_back(action::StartSettled{});
+    out.emplace_back(action::Kill{});
+  } else if (state_ == State::starting) {
+    ended_unasked_ = true;
+    deadline_.reset();
+    ++run_;
+    out.emplace_back(action::CancelWork{});
+    out.emplace_back(action::Kill{});
+  }
+  out.emplace_back(action::Collect{});
+}
+
+void Machine::on(const event::Gone& gone, Actions& out, SteadyTime) {
+  if (!collecting_) return;
+  collecting_ = false;
+  pid_ = -1;
+  deadline_.reset();
+  if (state_ == State::starting) {
+    std::string message = "ended right after its start with " + last_exit_->to_string();
+    if (!gone.tail.empty()) message += ": " + gone.tail;
+    fail(Error(Errc::spawn_failed, std::move(message), name_), out);
+  } else if (state_ == State::stopping) {
+    enter(State::stopped, {}, out);
+  }
+  if (std::exchange(stop_open_, false)) out.emplace_back(action::StopEnded{});
+  if (start_after_) begin(out);
+}
+
+void Machine::on(const event::PostStartDone& done, Actions& out, SteadyTime now) {
+  if (done.run != run_ || state_ != State::running) return;
+  if (done.restart_needed && !std::exchange(restarted_once_, true)) {
+    const bool settle = settle_open_;
+    settle_open_ = false;
+    abandon_start(out);
+    start_after_ = true;
+    settle_open_ = settle;
+    ask_to_end(out, now);
+    return;
+  }
+  if (std::exchange(settle_open_, false)) out.emplace_back(action::StartSettled{});
+}
+
+void Machine::on(const event::Woke&, Actions& out, SteadyTime now) {
+  if (!deadline_ || now < *deadline_) return;
+  deadline_.reset();
+  if (state_ == State::starting && pid_ > 0 && !collecting_) {
+    on(event::Ready{run_}, out, now);
+    return;
+  }
+  if (state_ != State::stopping) return;
+  if (!killed_) {
+    killed_ = true;
+    deadline_ = now + options_.kill_wait;
+    out.emplace_back(action::Kill{});
+    out.emplace_back(action::WakeAt{*deadline_});
+    return;
+  }
+  const Error error(Errc::stop_failed, "something it started is still alive after SIGKILL", name_);
+  reason_ = error.message();
+  out.emplace_back(action::Publish{});
+  if (std::exchange(stop_open_, false)) out.emplace_back(action::StopEnded{error});
+  if (std::exchange(start_after_, false)) {
+    if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{error});
+    if (std::exchange(settle_open_, false)) out.emplace_back(action::StartSettled{});
+  }
+}
+
+}  // namespace dumb::supervisor

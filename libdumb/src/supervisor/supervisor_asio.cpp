@@ -1,0 +1,207 @@
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <dumb/base/atomic_file.hpp>
+#include <dumb/supervisor/supervisor.hpp>
+#include <map>
+
+#include "supervisor/unit_asio.hpp"
+
+namespace dumb::supervisor {
+
+namespace asio = boost::asio;
+
+class Supervisor::Impl {
+ public:
+  Impl(asio::any_io_executor executor, asio::thread_pool& workers, ServiceSource& source,
+       logs::LogService& logs, SupervisorOptions options) {
+    shared_.executor = std::move(executor);
+    shared_.workers = &workers;
+    shared_.source = &source;
+    shared_.logs = &logs;
+    shared_.clock = options.clock != nullptr ? options.clock : &system_clock();
+    shared_.options = std::move(options);
+    shared_.changed = [this] { on_changed(); };
+    // Orphans of services come back to this process, which can then end and reap them.
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    watch_orphans();
+    if (auto made = file::make_directories(shared_.options.run_directory, 0700); !made) {
+      logs.error(made.error().to_string());
+    }
+  }
+
+  ~Impl() {
+    if (orphans_) orphans_->signals.cancel();
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  std::shared_ptr<Unit> find(std::string_view name) const {
+    const auto found = units_.find(name);
+    return found == units_.end() ? nullptr : found->second;
+  }
+  std::shared_ptr<Unit> get(const std::string& name) {
+    auto& unit = units_[name];
+    if (!unit) unit = std::make_shared<Unit>(shared_, name);
+    return unit;
+  }
+  bool quiet() const {
+    return shared_.tasks == 0 &&
+           std::all_of(units_.begin(), units_.end(), [](const auto& entry) { return entry.second->idle(); });
+  }
+  void on_changed() {
+    if (idle_event_ && quiet()) std::exchange(idle_event_, nullptr)->set(true);
+  }
+
+  /// Handlers keep it alive, so that cancelling at the end is safe.
+  struct Orphans : std::enable_shared_from_this<Orphans> {
+    explicit Orphans(const asio::any_io_executor& executor) : signals(executor, SIGCHLD) {}
+    void wait() {
+      signals.async_wait([self = shared_from_this()](boost::system::error_code error, int) {
+        if (error) return;
+        reap_orphans();
+        self->wait();
+      });
+    }
+    asio::signal_set signals;
+  };
+  void watch_orphans() {
+    orphans_ = std::make_shared<Orphans>(shared_.executor);
+    orphans_->wait();
+  }
+
+  Shared shared_;
+  std::shared_ptr<Orphans> orphans_;
+  std::map<std::string, std::shared_ptr<Unit>, std::less<>> units_;
+  std::shared_ptr<OneShot<bool>> idle_event_;
+  bool refusing_ = false;
+};
+
+Supervisor::Supervisor(asio::any_io_executor executor, asio::thread_pool& workers, ServiceSource& source,
+                       logs::LogService& logs, SupervisorOptions options)
+    : impl_(std::make_unique<Impl>(std::move(executor), workers, source, logs, std::move(options))) {}
+
+Supervisor::~Supervisor() = default;
+
+namespace {
+Result<void> result_of(const std::optional<Outcome>& outcome) {
+  if (!outcome) return Error(Errc::cancelled, "the request was cancelled");
+  if (*outcome) return **outcome;
+  return {};
+}
+}  // namespace
+
+asio::awaitable<Result<void>> Supervisor::start(std::string process_name) {
+  if (impl_->refusing_) co_return Error(Errc::unavailable, "DUMB is shutting down", process_name);
+  const auto unit = impl_->get(process_name);
+  if (unit->machine().state() == State::stopping) {
+    co_return Error(Errc::conflict, "is being stopped", process_name);
+  }
+  const OutcomeEvent event = unit->start_event();
+  unit->feed(event::StartAsked{});
+  const std::optional<Outcome> outcome = co_await OneShot<Outcome>::wait(event);
+  co_return result_of(outcome);
+}
+
+asio::awaitable<Result<void>> Supervisor::start_and_settle(std::string process_name) {
+  if (impl_->refusing_) co_return Error(Errc::unavailable, "DUMB is shutting down", process_name);
+  const auto unit = impl_->get(process_name);
+  const OutcomeEvent event = unit->settle_event();
+  unit->feed(event::StartAsked{});
+  const std::optional<Outcome> outcome = co_await OneShot<Outcome>::wait(event);
+  co_return result_of(outcome);
+}
+
+asio::awaitable<Result<StopReply>> Supervisor::stop(std::string process_name) {
+  if (stopping(process_name)) co_return StopReply::already_stopping;
+  Result<void> result = co_await stop_and_wait(process_name);
+  if (!result) co_return result.error();
+  co_return StopReply::stopped;
+}
+
+asio::awaitable<Result<void>> Supervisor::stop_and_wait(std::string process_name) {
+  const auto unit = impl_->get(process_name);
+  const OutcomeEvent event = unit->stop_event();
+  unit->feed(event::StopAsked{});
+  const std::optional<Outcome> outcome = co_await OneShot<Outcome>::wait(event);
+  co_return result_of(outcome);
+}
+
+asio::awaitable<Result<void>> Supervisor::restart(std::string process_name) {
+  if (impl_->refusing_) co_return Error(Errc::unavailable, "DUMB is shutting down", process_name);
+  const auto unit = impl_->get(process_name);
+  if (unit->machine().busy() && !unit->machine().preemptible()) {
+    co_return Error(Errc::conflict, "another operation is under way", process_name);
+  }
+  if (unit->machine().preemptible()) {
+    // Waiters of the start that is given up get its outcome; this request waits for the next one.
+    unit->feed(event::StopAsked{});
+  }
+  const OutcomeEvent event = unit->start_event();
+  unit->feed(event::RestartAsked{});
+  const std::optional<Outcome> outcome = co_await OneShot<Outcome>::wait(event);
+  co_return result_of(outcome);
+}
+
+void Supervisor::kill(std::string_view process_name) {
+  if (const auto unit = impl_->find(process_name)) unit->feed(event::KillAsked{});
+}
+
+void Supervisor::refuse_starts() {
+  impl_->refusing_ = true;
+}
+
+ServiceInfo Supervisor::info(std::string_view process_name) const {
+  if (const auto unit = impl_->find(process_name)) return unit->info();
+  ServiceInfo info;
+  info.process_name = std::string(process_name);
+  return info;
+}
+
+bool Supervisor::busy(std::string_view process_name) const {
+  const auto unit = impl_->find(process_name);
+  return unit && unit->machine().busy();
+}
+
+bool Supervisor::stopping(std::string_view process_name) const {
+  const auto unit = impl_->find(process_name);
+  return unit && unit->machine().state() == State::stopping;
+}
+
+bool Supervisor::preemptible(std::string_view process_name) const {
+  const auto unit = impl_->find(process_name);
+  return unit && unit->machine().preemptible();
+}
+
+std::vector<std::string> Supervisor::occupied() const {
+  std::vector<std::shared_ptr<Unit>> units;
+  for (const auto& [name, unit] : impl_->units_) {
+    if (unit->machine().occupied()) units.push_back(unit);
+  }
+  std::sort(units.begin(), units.end(), [](const auto& a, const auto& b) { return a->order() < b->order(); });
+  std::vector<std::string> names;
+  for (const auto& unit : units) names.push_back(unit->name());
+  return names;
+}
+
+std::vector<ServiceInfo> Supervisor::all() const {
+  std::vector<ServiceInfo> infos;
+  for (const auto& [name, unit] : impl_->units_) infos.push_back(unit->info());
+  return infos;
+}
+
+asio::awaitable<void> Supervisor::idle() {
+  // One step later, so that the completion that called this has returned.
+  co_await asio::post(impl_->shared_.executor, asio::use_awaitable);
+  while (!impl_->quiet()) {
+    if (!impl_->idle_event_) impl_->idle_event_ = std::make_shared<OneShot<bool>>(impl_->shared_.executor);
+    const auto event = impl_->idle_event_;
+    const std::optional<bool> done = co_await OneShot<bool>::wait(event);
+    if (!done) co_return;
+  }
+}
+
+}  // namespace dumb::supervisor

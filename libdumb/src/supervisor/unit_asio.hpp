@@ -1,0 +1,103 @@
+#pragma once
+
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <dumb/supervisor/supervisor.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "supervisor/event_asio.hpp"
+#include "supervisor/proc_posix.hpp"
+
+namespace dumb::supervisor {
+
+/// What all units of one supervisor share. Outlives them.
+struct Shared {
+  boost::asio::any_io_executor executor;
+  boost::asio::thread_pool* workers = nullptr;
+  ServiceSource* source = nullptr;
+  logs::LogService* logs = nullptr;
+  SupervisorOptions options;
+  const Clock* clock = nullptr;
+  std::uint64_t next_unit = 1;
+  std::size_t tasks = 0;          ///< coroutines under way, of all units
+  std::function<void()> changed;  ///< something became idle, or the set of children changed
+};
+
+using Outcome = std::optional<Error>;  ///< nullopt: fine
+using OutcomeEvent = std::shared_ptr<OneShot<Outcome>>;
+
+/// The shell of one service: feeds its machine and performs what that decides. Work under way keeps it alive.
+class Unit : public std::enable_shared_from_this<Unit> {
+ public:
+  Unit(Shared& shared, std::string name);
+
+  /// Feeds the machine and performs its actions, in order.
+  void feed(const Event& event);
+
+  const Machine& machine() const noexcept { return machine_; }
+  const Child& child() const noexcept { return child_; }
+  const std::string& name() const noexcept { return name_; }
+  bool idle() const noexcept { return tasks_ == 0 && !machine_.occupied(); }
+  ServiceInfo info() const;
+  std::uint64_t order() const noexcept { return order_; }
+  const LaunchPlan& plan() const noexcept { return plan_; }
+  const std::filesystem::path& fifo_base() const noexcept { return fifo_base_; }
+
+  OutcomeEvent start_event();
+  OutcomeEvent settle_event();
+  OutcomeEvent stop_event();
+
+ private:
+  void perform(const action::RunSetup& todo);
+  void perform(const action::RunWaits& todo);
+  void perform(const action::CancelWork& todo);
+  void perform(const action::Spawn& todo);
+  void perform(const action::WatchReadiness& todo);
+  void perform(const action::Terminate& todo);
+  void perform(const action::Kill& todo);
+  void perform(const action::Collect& todo);
+  void perform(const action::PostStart& todo);
+  void perform(const action::WakeAt& todo);
+  void perform(const action::StartEnded& todo);
+  void perform(const action::StartSettled& todo);
+  void perform(const action::StopEnded& todo);
+  void perform(const action::Publish& todo);
+
+  void configure_machine();
+  /// Runs a coroutine that CancelWork ends; what it throws is logged.
+  void run(boost::asio::awaitable<void> task);
+  /// Runs a coroutine to its end whatever happens.
+  void run_through(boost::asio::awaitable<void> task);
+  boost::asio::awaitable<void> do_setup(std::uint64_t run);
+  boost::asio::awaitable<void> do_waits(std::uint64_t run);
+  boost::asio::awaitable<void> do_watch(std::uint64_t run);
+  boost::asio::awaitable<void> do_post_start(std::uint64_t run);
+  boost::asio::awaitable<void> do_collect();
+  Result<void> launch();
+  Membership membership() const { return {child_.pid, mark_}; }
+  std::size_t signal_all(int signal);
+
+  Shared& shared_;
+  std::string name_;
+  Machine machine_;
+  Child child_;
+  LaunchPlan plan_;
+  std::string mark_;
+  std::filesystem::path fifo_base_;
+  std::optional<logs::CaptureId> capture_;
+  std::optional<WallTime> started_at_;
+  std::optional<SteadyTime> started_steady_;
+  std::uint64_t order_ = 0;
+  boost::asio::steady_timer timer_;
+  boost::asio::posix::stream_descriptor exit_;
+  std::vector<std::shared_ptr<boost::asio::cancellation_signal>> work_;
+  std::size_t tasks_ = 0;
+  OutcomeEvent start_event_;
+  OutcomeEvent settle_event_;
+  OutcomeEvent stop_event_;
+};
+
+}  // namespace dumb::supervisor
