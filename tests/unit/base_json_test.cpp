@@ -37,6 +37,20 @@ TEST_CASE("a syntax error names line and column", "[base][CFG-33]") {
   CHECK(jsonx::parse("\xEF\xBB\xBF{}"));
 }
 
+TEST_CASE("a syntax error tells the byte it stopped at", "[base][API-10]") {
+  const auto offset_of = [](std::string_view text) {
+    std::size_t offset = 999;
+    CHECK_FALSE(jsonx::parse(text, nullptr, &offset));
+    return offset;
+  };
+  CHECK(offset_of("{\"a\": }") == 6);
+  CHECK(offset_of("{\n \"a\" 1}") == 7);
+  CHECK(offset_of("\xEF\xBB\xBF{]") == 4);
+  CHECK(offset_of("{} x") == 3);
+  CHECK(offset_of("{\"a\":1") == 6);
+  CHECK(offset_of("") == 0);
+}
+
 TEST_CASE("the last of two equal keys wins", "[base][CFG-8]") {
   const auto value = jsonx::parse(R"({"a":1,"b":2,"a":3})");
   REQUIRE(value);
@@ -95,4 +109,23 @@ TEST_CASE("what is missing keeps its default, what is written comes back", "[bas
   CHECK(read->inner.at(0).count == 4);
   CHECK(jsonx::print_compact(codec::encode(*read)) ==
         R"({"process_name":"x","flag":false,"note":null,"inner":[{"count":4}]})");
+}
+
+namespace {
+struct Sparse {
+  std::optional<int> always, number;
+  std::vector<int> list;
+  std::string text;
+  static constexpr std::array<std::string_view, 3> omit_empty{"number", "list", "text"};
+};
+BOOST_DESCRIBE_STRUCT(Sparse, (), (always, number, list, text))
+}  // namespace
+
+TEST_CASE("members named in omit_empty are written only when they hold something", "[base][API-33]") {
+  CHECK(jsonx::print_compact(codec::encode(Sparse{})) == R"({"always":null})");
+  Sparse full;
+  full.number = 0;
+  full.list = {1};
+  full.text = "x";
+  CHECK(jsonx::print_compact(codec::encode(full)) == R"({"always":null,"number":0,"list":[1],"text":"x"})");
 }

@@ -18,6 +18,13 @@ json::array below(const json::array& loc, json::value step) {
   return longer;
 }
 
+bool is_empty(const json::value& value) noexcept {
+  if (const auto* text = value.if_string()) return text->empty();
+  if (const auto* array = value.if_array()) return array->empty();
+  if (const auto* object = value.if_object()) return object->empty();
+  return value.is_null();
+}
+
 bool decode_bool(const json::value& value, const json::array& loc, Faults& faults, bool& out) {
   if (value.is_bool()) {
     out = value.get_bool();

@@ -262,8 +262,9 @@ Result<JsonPath> parse_pointer(std::string_view pointer) {
   return path;
 }
 
-Result<json::value> parse(std::string_view text, NumberText* numbers) {
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+Result<json::value> parse(std::string_view text, NumberText* numbers, std::size_t* fault_offset) {
+  const std::size_t mark = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
+  text.remove_prefix(mark);
   json::parse_options options;
   options.max_depth = 64;
   json::basic_parser<Handler> parser(options, numbers);
@@ -275,7 +276,10 @@ Result<json::value> parse(std::string_view text, NumberText* numbers) {
     used = text.find_first_not_of(" \t\r\n", used);
     error = json::error::extra_data;
   }
-  if (error) return Error(Errc::bad_json, place_of(text, used) + ": " + error.message());
+  if (error) {
+    if (fault_offset != nullptr) *fault_offset = mark + used;
+    return Error(Errc::bad_json, place_of(text, used) + ": " + error.message());
+  }
   return parser.handler().take();
 }
 

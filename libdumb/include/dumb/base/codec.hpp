@@ -19,6 +19,8 @@
 /// the input keeps its default. Optional static members of a struct steer decoding:
 ///   static constexpr std::array<std::string_view, N> required{…};   members that must be there
 ///   static constexpr bool forbid_unknown = true;                    unknown members are faults
+/// and encoding:
+///   static constexpr std::array<std::string_view, N> omit_empty{…};  left out when null, "", [] or {}
 namespace dumb::codec {
 
 /// One fault of an input, in the shape HTTP answers of status 422 report it (API-10).
@@ -75,6 +77,17 @@ bool is_required(std::string_view name) {
     return false;
   }
 }
+
+template <class T>
+bool is_omittable(std::string_view name) {
+  if constexpr (requires { T::omit_empty; }) {
+    return std::find(T::omit_empty.begin(), T::omit_empty.end(), name) != T::omit_empty.end();
+  } else {
+    return false;
+  }
+}
+/// Null, "", [] or {}.
+bool is_empty(const json::value& value) noexcept;
 
 }  // namespace detail
 
@@ -248,8 +261,11 @@ json::value encode(const T& value) {
   } else {
     static_assert(Described<T>, "describe the struct with BOOST_DESCRIBE_STRUCT");
     json::object object;
-    boost::mp11::mp_for_each<boost::describe::describe_members<T, boost::describe::mod_public>>(
-        [&](auto d) { object.emplace(d.name, encode(value.*d.pointer)); });
+    boost::mp11::mp_for_each<boost::describe::describe_members<T, boost::describe::mod_public>>([&](auto d) {
+      json::value member = encode(value.*d.pointer);
+      if (detail::is_omittable<T>(d.name) && detail::is_empty(member)) return;
+      object.emplace(d.name, std::move(member));
+    });
     return object;
   }
 }

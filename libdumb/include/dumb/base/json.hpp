@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/json/fwd.hpp>
+#include <cstddef>
 #include <dumb/base/result.hpp>
 #include <map>
 #include <string>
@@ -27,8 +28,10 @@ using NumberText = std::map<std::string, std::string, std::less<>>;
 
 /// Parses strict JSON (RFC 8259, UTF-8, a leading BOM tolerated, at most 64 levels deep; the last of two
 /// equal keys wins). Fails with Errc::bad_json, "line L, column C: …", both 1-based. Doubles are converted
-/// exactly. `numbers`, if given, receives the spellings.
-Result<json::value> parse(std::string_view text, NumberText* numbers = nullptr);
+/// exactly. `numbers`, if given, receives the spellings; `fault_offset` the byte at which a failed parse
+/// stopped, counted from 0.
+Result<json::value> parse(std::string_view text, NumberText* numbers = nullptr,
+                          std::size_t* fault_offset = nullptr);
 
 /// Four-space indented text with a final newline, member order kept; empty objects and arrays as {} and [].
 /// A number whose spelling is in `numbers` and whose value is unchanged keeps that spelling.

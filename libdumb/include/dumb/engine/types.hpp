@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <boost/describe.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -8,6 +9,7 @@
 #include <dumb/base/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 /// What the engine's methods take and give back. Described once: HTTP bodies, `--json` output and schemas
@@ -64,6 +66,7 @@ struct OperationReply {
   std::string status;
   std::string process_name;
   std::vector<PortChange> port_changes;  ///< only start and restart, only when not empty
+  static constexpr std::array<std::string_view, 1> omit_empty{"port_changes"};
 };
 BOOST_DESCRIBE_STRUCT(OperationReply, (), (status, process_name, port_changes))
 
