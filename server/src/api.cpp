@@ -1,0 +1,94 @@
+#include "api.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/asio/error.hpp>
+#include <boost/system/system_error.hpp>
+#include <dumb/base/log.hpp>
+#include <exception>
+
+#include "answers.hpp"
+#include "routes.hpp"
+
+namespace dumb::server {
+
+namespace asio = boost::asio;
+
+Api::Api(engine::Engine& engine, ApiOptions options)
+    : engine_(engine), options_(std::move(options)), table_(make_routes(options_.health_limit)) {}
+
+bool is_preflight(const Request& request) {
+  return request.method == "OPTIONS" && request.headers.find("Origin") != nullptr &&
+         request.headers.find("Access-Control-Request-Method") != nullptr;
+}
+
+Response preflight_response(const Request& request) {
+  Response response;
+  response.headers.add("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+  if (const std::string* wanted = request.headers.find("Access-Control-Request-Headers")) {
+    response.headers.add("Access-Control-Allow-Headers", *wanted);
+  }
+  response.headers.add("Access-Control-Max-Age", "600");
+  return response;
+}
+
+void complete(Response& response, const std::string* origin) {
+  // Answers show configuration and state: nobody on the way may keep them.
+  response.headers.add("Cache-Control", "no-store");
+  response.headers.add("X-Content-Type-Options", "nosniff");
+  response.headers.add("Vary", "Origin");
+  if (origin == nullptr) return;
+  response.headers.add("Access-Control-Allow-Origin", *origin);
+  response.headers.add("Access-Control-Allow-Credentials", "true");
+}
+
+asio::awaitable<Response> Api::answer(Request request) {
+  const std::string* named = request.headers.find("Host");
+  const std::string* host = request.authority ? &*request.authority : named;
+  std::optional<std::string> origin;
+  if (const std::string* field = request.headers.find("Origin")) origin = *field;
+  const std::string* from = origin ? &*origin : nullptr;
+  const LocalNames names{engine_.allowed_hosts(), options_.own_name};
+  Response response;
+  if (const auto refusal = refuse_cross_site(host, from, names)) {
+    response = detail_response(403, *refusal);
+    from = nullptr;
+  } else if (is_preflight(request)) {
+    response = preflight_response(request);
+  } else {
+    auto running = dispatch(std::move(request));
+    response = co_await std::move(running);
+  }
+  complete(response, from);
+  co_return response;
+}
+
+asio::awaitable<Response> Api::dispatch(Request request) {
+  const RouteTable::Match match = table_.match(request.method, request.path);
+  if (match.allow.empty()) co_return detail_response(404, "Not Found");
+  if (match.route == nullptr) {
+    Response response = detail_response(405, "Method Not Allowed");
+    response.headers.add("Allow", match.allow);
+    co_return response;
+  }
+  const Route& route = *match.route;
+  if (route.effect == Effect::changes_state && engine_.shutting_down()) {
+    co_return detail_response(503, "DUMB is shutting down.");
+  }
+  std::string failure;
+  try {
+    auto running = route.handle(engine_, std::move(request));
+    Response response = co_await std::move(running);
+    co_return response;
+  } catch (const boost::system::system_error& error) {
+    if (error.code() == asio::error::operation_aborted)
+      co_return detail_response(503, "DUMB is shutting down.");
+    failure = error.what();
+  } catch (const std::exception& error) {
+    failure = error.what();
+  }
+  engine_.log().error(fmt::format("{} {}: {}", route.method, route.path, failure));
+  co_return detail_response(500, "The request failed inside the server; its log has the cause.");
+}
+
+}  // namespace dumb::server

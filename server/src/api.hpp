@@ -1,0 +1,42 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <dumb/engine/engine.hpp>
+#include <string>
+
+#include "cross_site.hpp"
+#include "route.hpp"
+
+namespace dumb::server {
+
+struct ApiOptions {
+  std::chrono::milliseconds health_limit{8000};  ///< LIF-116
+  std::string own_name;                          ///< this machine's host name (API-5)
+};
+
+/// The HTTP API over one engine: judges where a request comes from, finds its route, runs it, completes the
+/// answer. Not thread-safe; call on the engine's executor, which both outlive.
+class Api {
+ public:
+  Api(engine::Engine& engine, ApiOptions options);
+
+  /// Always answers; what a handler throws becomes a logged 500. For HEAD the body is that of GET.
+  boost::asio::awaitable<Response> answer(Request request);
+  const RouteTable& table() const noexcept { return table_; }
+
+ private:
+  boost::asio::awaitable<Response> dispatch(Request request);
+
+  engine::Engine& engine_;
+  ApiOptions options_;
+  RouteTable table_;
+};
+
+/// Whether a request asks what a page of another origin may send.
+bool is_preflight(const Request& request);
+Response preflight_response(const Request& request);
+/// Adds what every answer carries, and the CORS fields for `origin` unless null (API-5).
+void complete(Response& response, const std::string* origin);
+
+}  // namespace dumb::server

@@ -1,0 +1,280 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <ctime>
+#include <optional>
+
+#include "answers.hpp"
+#include "http_core_asio.hpp"
+
+namespace dumb::server {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+
+namespace {
+
+constexpr auto token = asio::as_tuple(asio::use_awaitable);
+using Parser = http::request_parser<http::string_body>;
+
+std::string http_date() {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  ::gmtime_r(&now, &utc);
+  char text[40];
+  return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc)};
+}
+
+/// Ends a socket's operations when they take too long. It leaves the socket able to send a last answer after
+/// a late read, which a Beast stream's own timeout would not.
+class Deadline {
+ public:
+  enum class Late { stop_reading, close };
+
+  explicit Deadline(asio::ip::tcp::socket& socket)
+      : state_(std::make_shared<State>(State{asio::steady_timer(socket.get_executor()), &socket})) {}
+  ~Deadline() {
+    state_->socket = nullptr;
+    state_->timer.cancel();
+  }
+  Deadline(const Deadline&) = delete;
+  Deadline& operator=(const Deadline&) = delete;
+
+  void arm(std::chrono::milliseconds limit, Late late) {
+    state_->passed = false;
+    const auto turn = ++state_->turn;
+    state_->timer.expires_after(limit);
+    state_->timer.async_wait([state = state_, turn, late](const error_code& error) {
+      if (error || state->turn != turn || state->socket == nullptr) return;
+      state->passed = true;
+      error_code ignored;
+      if (late == Late::close) {
+        state->socket->close(ignored);
+      } else {
+        // The shutdown catches a composed read that is between two of its steps.
+        state->socket->shutdown(asio::ip::tcp::socket::shutdown_receive, ignored);
+        state->socket->cancel(ignored);
+      }
+    });
+  }
+  void disarm() {
+    ++state_->turn;
+    state_->timer.cancel();
+  }
+  bool passed() const noexcept { return state_->passed; }
+
+ private:
+  struct State {
+    asio::steady_timer timer;
+    asio::ip::tcp::socket* socket;  // null when the connection is gone
+    std::uint64_t turn = 0;
+    bool passed = false;
+  };
+  std::shared_ptr<State> state_;  // shared with a wait that may complete late
+};
+
+/// One client. Reads requests one after the other; lives in the frame of run().
+class Connection {
+ public:
+  Connection(HttpServer::Core& core, asio::ip::tcp::socket socket, ConnectionHandle& handle)
+      : core_(core), limits_(core.limits), handle_(handle), socket_(std::move(socket)), deadline_(socket_) {
+    error_code error;
+    socket_.set_option(asio::ip::tcp::no_delay(true), error);
+    const auto peer = socket_.remote_endpoint(error);
+    if (!error) peer_ = peer.address().to_string();
+    handle_.close = [this] { close(); };
+  }
+  ~Connection() {
+    handle_.close = [] {};
+  }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  asio::awaitable<void> run() {
+    bool open = true;
+    while (open && !core_.stopping) {
+      auto turn = serve_one();
+      open = co_await std::move(turn);
+      handle_.busy = false;
+    }
+    close();
+  }
+
+ private:
+  void close() {
+    error_code ignored;
+    socket_.close(ignored);
+  }
+
+  /// One request and its answer; false when the connection ends.
+  asio::awaitable<bool> serve_one() {
+    auto arrival = wait_for_bytes();
+    const bool arrived = co_await std::move(arrival);
+    if (!arrived) co_return false;
+    Parser parser;
+    parser.header_limit(static_cast<std::uint32_t>(limits_.header_bytes));
+    parser.body_limit(limits_.body_bytes);
+    auto reading = read_request(parser);
+    const error_code error = co_await std::move(reading);
+    deadline_.disarm();
+    handle_.busy = true;
+    if (error) {
+      auto refusing = refuse(error);
+      co_await std::move(refusing);
+      co_return false;
+    }
+    keep_alive_ = parser.get().keep_alive();
+    head_only_ = parser.get().method() == http::verb::head;
+    auto answering = answer(parser.release());
+    Response response = co_await std::move(answering);
+    auto writing = write(std::move(response));
+    const bool written = co_await std::move(writing);
+    co_return written&& keep_alive_;
+  }
+
+  /// Waits for the first byte of a request.
+  asio::awaitable<bool> wait_for_bytes() {
+    if (buffer_.size() > 0) co_return true;
+    deadline_.arm(first_ ? limits_.header_time : limits_.idle_time, Deadline::Late::close);
+    first_ = false;
+    const auto space = buffer_.prepare(4096);
+    const auto [error, count] = co_await socket_.async_read_some(space, token);
+    if (error) co_return false;
+    buffer_.commit(count);
+    co_return true;
+  }
+
+  asio::awaitable<error_code> read_request(Parser& parser) {
+    deadline_.arm(limits_.header_time, Deadline::Late::stop_reading);
+    const auto [head_error, head_size] = co_await http::async_read_header(socket_, buffer_, parser, token);
+    if (head_error) co_return head_error;
+    if (parser.is_done()) co_return error_code();
+    if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
+      const std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+      const auto bytes = asio::buffer(go_on);
+      const auto [error, count] = co_await asio::async_write(socket_, bytes, token);
+      if (error) co_return error;
+    }
+    deadline_.arm(limits_.body_time, Deadline::Late::stop_reading);
+    const auto [body_error, body_size] = co_await http::async_read(socket_, buffer_, parser, token);
+    co_return body_error;
+  }
+
+  asio::awaitable<Response> answer(http::request<http::string_body> message) {
+    const Target target = parse_target({message.target().data(), message.target().size()});
+    Request request;
+    request.method = std::string(message.method_string());
+    request.authority = target.authority;
+    request.path = target.path;
+    for (const auto& field : message)
+      request.headers.add(std::string(field.name_string()), std::string(field.value()));
+    request.body = std::move(message.body());
+    request.peer = peer_;
+    const std::size_t hosts = request.headers.count("Host");
+    if (hosts > 1 || (hosts == 0 && message.version() >= 11)) {
+      co_return detail_response(400, "The request needs exactly one Host field.");
+    }
+    if (target.query.size() > limits_.query_bytes) co_return detail_response(414, "The query is too long.");
+    request.query = parse_query(target.query);
+    auto running = core_.handler(std::move(request));
+    Response response = co_await std::move(running);
+    co_return response;
+  }
+
+  /// Answers what could not be read, if anybody is there to read it.
+  asio::awaitable<void> refuse(error_code error) {
+    Response response;
+    if (error == http::error::body_limit) {
+      response = detail_response(413, fmt::format("The body is larger than {} bytes.", limits_.body_bytes));
+    } else if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+      response = long_query() ? detail_response(414, "The query is too long.")
+                              : detail_response(431, "The header fields are too large.");
+    } else if (deadline_.passed()) {
+      response = detail_response(408, "The request did not arrive in time.");
+    } else if (error.category() == make_error_code(http::error::bad_method).category() &&
+               error != http::error::end_of_stream && error != http::error::partial_message) {
+      response = detail_response(400, "The request is not valid HTTP.");
+    } else {
+      co_return;
+    }
+    keep_alive_ = false;
+    auto writing = write(std::move(response));
+    const bool written = co_await std::move(writing);
+    if (!written) co_return;
+    auto draining = drain();
+    co_await std::move(draining);
+  }
+
+  /// Whether the bytes that overflowed the header limit begin with a request line longer than a query may be.
+  bool long_query() const {
+    const auto data = buffer_.cdata();
+    const std::string_view text(static_cast<const char*>(data.data()), data.size());
+    const std::string_view line = text.substr(0, text.find('\n'));
+    const auto mark = line.find('?');
+    return mark != std::string_view::npos && line.size() - mark > limits_.query_bytes;
+  }
+
+  asio::awaitable<bool> write(Response response) {
+    if (response.close || core_.stopping) keep_alive_ = false;
+    std::string text = head_text(response, keep_alive_ ? "keep-alive" : "close", http_date());
+    if (!head_only_) text += response.body;
+    std::size_t done = 0;
+    while (done < text.size()) {
+      deadline_.arm(limits_.write_time, Deadline::Late::close);
+      const auto rest = asio::buffer(text.data() + done, text.size() - done);
+      const auto [error, count] = co_await socket_.async_write_some(rest, token);
+      if (error) co_return false;
+      done += count;
+    }
+    co_return true;
+  }
+
+  /// Reads away what the client still sends, for a moment: closing on unread bytes would reset the connection
+  /// and the answer could be lost on its way.
+  asio::awaitable<void> drain() {
+    error_code ignored;
+    socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+    deadline_.arm(limits_.stop_time, Deadline::Late::close);
+    std::size_t left = 16U << 20U;
+    for (;;) {
+      buffer_.clear();
+      const auto space = buffer_.prepare(16384);
+      const auto [error, count] = co_await socket_.async_read_some(space, token);
+      if (error || count >= left) co_return;
+      left -= count;
+    }
+  }
+
+  HttpServer::Core& core_;
+  const Limits& limits_;
+  ConnectionHandle& handle_;
+  asio::ip::tcp::socket socket_;
+  Deadline deadline_;
+  beast::flat_buffer buffer_;
+  std::string peer_;
+  bool first_ = true;
+  bool keep_alive_ = true;
+  bool head_only_ = false;
+};
+
+}  // namespace
+
+asio::awaitable<void> serve_connection(std::shared_ptr<HttpServer::Core> core, asio::ip::tcp::socket socket,
+                                       std::list<ConnectionHandle>::iterator self) {
+  Connection connection(*core, std::move(socket), *self);
+  auto running = connection.run();
+  co_await std::move(running);
+}
+
+}  // namespace dumb::server

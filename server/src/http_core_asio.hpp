@@ -1,0 +1,44 @@
+#pragma once
+
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <list>
+
+#include "http_server.hpp"
+
+namespace dumb::server {
+
+/// A connection as its server sees it; the rest lives in the connection's coroutine.
+struct ConnectionHandle {
+  boost::asio::cancellation_signal cancel;
+  std::function<void()> close;  ///< closes the socket
+  bool busy = false;            ///< between the end of reading a request and the end of writing its answer
+};
+
+struct HttpServer::Core {
+  Core(boost::asio::any_io_executor executor_, Handler handler_, Limits limits_, Log& log_)
+      : executor(std::move(executor_)),
+        handler(std::move(handler_)),
+        limits(limits_),
+        log(log_),
+        acceptor(executor),
+        changed(executor) {}
+
+  boost::asio::any_io_executor executor;
+  Handler handler;
+  Limits limits;
+  Log& log;
+  boost::asio::ip::tcp::acceptor acceptor;
+  boost::asio::steady_timer changed;  ///< cancelled when a connection ends
+  std::list<ConnectionHandle> connections;
+  Statistics statistics;
+  bool stopping = false;
+};
+
+/// Serves one connection until it ends.
+boost::asio::awaitable<void> serve_connection(std::shared_ptr<HttpServer::Core> core,
+                                              boost::asio::ip::tcp::socket socket,
+                                              std::list<ConnectionHandle>::iterator self);
+
+}  // namespace dumb::server

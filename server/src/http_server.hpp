@@ -1,0 +1,67 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <dumb/base/log.hpp>
+#include <dumb/base/result.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "message.hpp"
+
+namespace dumb::server {
+
+/// Bounds of what a client may send and how long it may take.
+struct Limits {
+  std::size_t header_bytes = 64U << 10U;          ///< request line and fields; 431 above
+  std::size_t query_bytes = 16U << 10U;           ///< 414 above (API-8)
+  std::size_t body_bytes = 1U << 20U;             ///< 413 above (API-8)
+  std::size_t connections = 1024;                 ///< more wait in the kernel's queue
+  std::chrono::milliseconds header_time{30'000};  ///< from the first byte of a request to the end of its head
+  std::chrono::milliseconds body_time{60'000};
+  std::chrono::milliseconds idle_time{75'000};   ///< from one answer to the next request
+  std::chrono::milliseconds write_time{30'000};  ///< without progress
+  std::chrono::milliseconds stop_time{2'000};    ///< for requests that run when the server stops (LIF-77)
+};
+
+/// HTTP/1.1 on one listening socket: reads requests, hands each to a handler, writes its answer. Keep-alive
+/// and pipelining are understood; answers keep the order of the requests. A client that goes away does not
+/// end the handler (API-7). Not thread-safe: use it on its executor, of one thread.
+class HttpServer {
+ public:
+  using Handler = std::function<boost::asio::awaitable<Response>(Request)>;
+
+  struct Statistics {
+    std::size_t open = 0;  ///< connections now
+    std::size_t accepted = 0;
+    std::size_t accept_failures = 0;  ///< for want of descriptors or memory; tried again
+  };
+
+  HttpServer(boost::asio::any_io_executor executor, Handler handler, Limits limits, Log& log);
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  /// Listens on an address or name and accepts from now on; port 0 takes a free one. Blocks for a name that
+  /// has to be resolved. Fails with a sentence that names address and cause.
+  Result<void> listen(const std::string& host, std::uint16_t port);
+  std::uint16_t port() const noexcept;
+  /// "http://127.0.0.1:8000"
+  std::string url() const;
+  Statistics statistics() const noexcept;
+
+  /// Refuses new connections, closes those without a request, lets running requests end within `stop_time`,
+  /// then cancels what is left. `handler`, `log` are not used any more afterwards.
+  boost::asio::awaitable<void> stop();
+
+  struct Core;
+
+ private:
+  std::shared_ptr<Core> core_;  // shared with the connections' coroutines, which may outlive this object
+};
+
+}  // namespace dumb::server

@@ -1,0 +1,181 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <exception>
+
+#include "http_core_asio.hpp"
+
+namespace dumb::server {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+namespace {
+
+constexpr auto token = asio::as_tuple(asio::use_awaitable);
+
+std::string url_of(const tcp::endpoint& endpoint) {
+  const std::string address = endpoint.address().to_string();
+  if (endpoint.address().is_v6()) return fmt::format("http://[{}]:{}", address, endpoint.port());
+  return fmt::format("http://{}:{}", address, endpoint.port());
+}
+
+Error listen_error(const std::string& host, std::uint16_t port, const boost::system::error_code& code) {
+  const bool taken = code == boost::asio::error::address_in_use;
+  return Error(code, fmt::format("cannot listen on {} port {}: {}", host, port,
+                                 taken ? "another program already listens there" : code.message()));
+}
+
+Result<tcp::endpoint> resolve(const asio::any_io_executor& executor, const std::string& host,
+                              std::uint16_t port) {
+  boost::system::error_code error;
+  const auto address = asio::ip::make_address(host, error);
+  if (!error) return tcp::endpoint(address, port);
+  tcp::resolver resolver(executor);
+  const auto found = resolver.resolve(host, std::to_string(port), tcp::resolver::passive, error);
+  if (error || found.empty()) return listen_error(host, port, error);
+  return found.begin()->endpoint();
+}
+
+/// What makes accept() fail for a while without being wrong with the listening socket.
+bool is_shortage(const boost::system::error_code& error) {
+  namespace errc = boost::system::errc;
+  return error == errc::too_many_files_open || error == errc::too_many_files_open_in_system ||
+         error == errc::no_buffer_space || error == errc::not_enough_memory;
+}
+
+void start_connection(const std::shared_ptr<HttpServer::Core>& core, tcp::socket socket) {
+  const auto self = core->connections.emplace(core->connections.end());
+  core->statistics.open = core->connections.size();
+  ++core->statistics.accepted;
+  auto ended = [core, self](const std::exception_ptr& failure) {
+    if (failure) {
+      try {
+        std::rethrow_exception(failure);
+      } catch (const std::exception& error) {
+        if (!core->stopping) core->log.error(fmt::format("HTTP connection: {}", error.what()));
+      }
+    }
+    core->connections.erase(self);
+    core->statistics.open = core->connections.size();
+    core->changed.cancel();
+  };
+  auto serving = serve_connection(core, std::move(socket), self);
+  asio::co_spawn(core->executor, std::move(serving),
+                 asio::bind_cancellation_slot(self->cancel.slot(), ended));
+}
+
+asio::awaitable<void> pause(std::shared_ptr<HttpServer::Core> core, std::chrono::milliseconds limit) {
+  core->changed.expires_after(limit);
+  co_await core->changed.async_wait(token);
+}
+
+asio::awaitable<void> wait_until_empty(std::shared_ptr<HttpServer::Core> core,
+                                       std::chrono::milliseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (!core->connections.empty() && std::chrono::steady_clock::now() < end) {
+    core->changed.expires_at(end);
+    co_await core->changed.async_wait(token);
+  }
+}
+
+asio::awaitable<void> accept_connections(std::shared_ptr<HttpServer::Core> core) {
+  while (core->acceptor.is_open()) {
+    if (core->connections.size() >= core->limits.connections) {
+      auto room = pause(core, std::chrono::milliseconds(1000));
+      co_await std::move(room);
+      continue;
+    }
+    auto [error, socket] = co_await core->acceptor.async_accept(token);
+    if (!error) {
+      start_connection(core, std::move(socket));
+    } else if (is_shortage(error)) {
+      if (core->statistics.accept_failures++ == 0) {
+        core->log.warning(fmt::format("HTTP: cannot accept a connection: {}", error.message()));
+      }
+      // The connection stays in the kernel's queue: without a pause this would spin.
+      auto relief = pause(core, std::chrono::milliseconds(100));
+      co_await std::move(relief);
+    } else if (error == asio::error::operation_aborted) {
+      break;
+    }
+  }
+}
+
+}  // namespace
+
+HttpServer::HttpServer(asio::any_io_executor executor, Handler handler, Limits limits, Log& log)
+    : core_(std::make_shared<Core>(std::move(executor), std::move(handler), limits, log)) {}
+
+HttpServer::~HttpServer() {
+  boost::system::error_code ignored;
+  core_->stopping = true;
+  core_->acceptor.close(ignored);
+}
+
+Result<void> HttpServer::listen(const std::string& host, std::uint16_t port) {
+  const auto endpoint = resolve(core_->executor, host, port);
+  if (!endpoint) return endpoint.error();
+  boost::system::error_code error;
+  tcp::acceptor& acceptor = core_->acceptor;
+  acceptor.open(endpoint->protocol(), error);
+  if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error && endpoint->address() == asio::ip::address_v6::any()) {
+    acceptor.set_option(asio::ip::v6_only(false), error);
+  }
+  if (!error) acceptor.bind(*endpoint, error);
+  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (error) {
+    boost::system::error_code ignored;
+    acceptor.close(ignored);
+    return listen_error(host, port, error);
+  }
+  auto ended = [core = core_](const std::exception_ptr& failure) {
+    if (failure && !core->stopping) core->log.error("HTTP: accepting connections ended unexpectedly");
+  };
+  auto accepting = accept_connections(core_);
+  asio::co_spawn(core_->executor, std::move(accepting), ended);
+  return {};
+}
+
+std::uint16_t HttpServer::port() const noexcept {
+  boost::system::error_code error;
+  const auto endpoint = core_->acceptor.local_endpoint(error);
+  return error ? 0 : endpoint.port();
+}
+
+std::string HttpServer::url() const {
+  boost::system::error_code error;
+  const auto endpoint = core_->acceptor.local_endpoint(error);
+  return error ? std::string() : url_of(endpoint);
+}
+
+HttpServer::Statistics HttpServer::statistics() const noexcept {
+  return core_->statistics;
+}
+
+asio::awaitable<void> HttpServer::stop() {
+  const auto core = core_;
+  core->stopping = true;
+  boost::system::error_code ignored;
+  core->acceptor.close(ignored);
+  for (const ConnectionHandle& connection : core->connections) {
+    if (!connection.busy) connection.close();
+  }
+  auto ending = wait_until_empty(core, core->limits.stop_time);
+  co_await std::move(ending);
+  for (ConnectionHandle& connection : core->connections) {
+    connection.close();
+    connection.cancel.emit(asio::cancellation_type::all);
+  }
+  auto cancelling = wait_until_empty(core, std::chrono::milliseconds(500));
+  co_await std::move(cancelling);
+}
+
+}  // namespace dumb::server

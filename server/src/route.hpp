@@ -1,0 +1,69 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/json/object.hpp>
+#include <dumb/engine/engine.hpp>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "message.hpp"
+#include "schema.hpp"
+
+/// The table every request is looked up in; authentication, the API document and tests iterate over it.
+namespace dumb::server {
+
+/// A described type without its type: its schema, or null for "nothing".
+struct TypeHook {
+  json::object (*schema)() = nullptr;
+  explicit operator bool() const noexcept { return schema != nullptr; }
+};
+
+template <class T, Side side>
+TypeHook type_hook() {
+  if constexpr (std::is_same_v<T, Nothing>) {
+    return {};
+  } else {
+    return {&schema_of<T, side>};
+  }
+}
+
+enum class Access { open, authenticated };   ///< open: no token even while authentication is on (API-67)
+enum class Effect { reads, changes_state };  ///< what changes state is refused during shutdown (API-19)
+
+using Handler = std::function<boost::asio::awaitable<Response>(engine::Engine&, Request)>;
+
+struct Route {
+  std::string_view method;
+  std::string_view path;  ///< without "/api" and without a final slash
+  std::string_view summary;
+  Access access = Access::authenticated;
+  Effect effect = Effect::reads;
+  TypeHook query;
+  TypeHook body;
+  TypeHook answer;
+  Handler handle;
+};
+
+class RouteTable {
+ public:
+  explicit RouteTable(std::vector<Route> routes) : routes_(std::move(routes)) {}
+
+  struct Match {
+    const Route* route = nullptr;  ///< null when nothing fits
+    std::string allow;             ///< methods of the path, for `Allow`; empty when the path is unknown
+  };
+  /// `path` as sent. One final slash and the prefix "/api" are not significant (API-2, API-3); HEAD fits GET.
+  Match match(std::string_view method, std::string_view path) const;
+  const std::vector<Route>& routes() const noexcept { return routes_; }
+
+ private:
+  std::vector<Route> routes_;
+};
+
+/// The path as the table spells it: decoded, without "/api" and final slash.
+/// An encoded slash stays encoded, so that it does not divide a segment.
+std::string table_path(std::string_view path);
+
+}  // namespace dumb::server

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <chrono>
+#include <vector>
+
+#include "route.hpp"
+
+namespace dumb::server {
+
+/// Every route of this server, in the order of the API document.
+std::vector<Route> make_routes(std::chrono::milliseconds health_limit);
+
+std::vector<Route> process_routes();
+std::vector<Route> config_routes();
+/// /health, which answers 504 after `health_limit` (LIF-116), and /logs.
+std::vector<Route> system_routes(std::chrono::milliseconds health_limit);
+
+}  // namespace dumb::server

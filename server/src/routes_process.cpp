@@ -1,0 +1,108 @@
+#include <array>
+#include <boost/json.hpp>
+
+#include "routes.hpp"
+#include "typed_route.hpp"
+
+namespace dumb::server {
+
+namespace asio = boost::asio;
+
+// Described types need linkage of their own, hence no unnamed namespace.
+struct ProcessBody {
+  std::string process_name;
+  static constexpr std::array<std::string_view, 1> required{"process_name"};
+};
+BOOST_DESCRIBE_STRUCT(ProcessBody, (), (process_name))
+
+struct ProcessQuery {
+  std::string process_name;
+  std::string scope = "runtime";
+  static constexpr std::array<std::string_view, 1> required{"process_name"};
+};
+BOOST_DESCRIBE_STRUCT(ProcessQuery, (), (process_name, scope))
+
+struct StatusQuery {
+  std::string process_name;
+  bool include_health = false;
+  static constexpr std::array<std::string_view, 1> required{"process_name"};
+};
+BOOST_DESCRIBE_STRUCT(StatusQuery, (), (process_name, include_health))
+
+namespace {
+
+using Status = std::variant<engine::ServiceStatus, engine::ServiceHealth>;
+
+asio::awaitable<Result<engine::ProcessList>> list(engine::Engine& engine, Nothing, Nothing) {
+  auto running = engine.processes();
+  engine::ProcessList processes = co_await std::move(running);
+  co_return processes;
+}
+
+asio::awaitable<Result<engine::ProcessDetail>> detail_of(engine::Engine& engine, ProcessQuery query,
+                                                         Nothing) {
+  return engine.process(std::move(query.process_name), std::move(query.scope));
+}
+
+asio::awaitable<Result<engine::OperationReply>> start(engine::Engine& engine, Nothing, ProcessBody body) {
+  return engine.start(std::move(body.process_name));
+}
+
+asio::awaitable<Result<engine::OperationReply>> stop(engine::Engine& engine, Nothing, ProcessBody body) {
+  return engine.stop(std::move(body.process_name));
+}
+
+asio::awaitable<Result<engine::OperationReply>> restart(engine::Engine& engine, Nothing, ProcessBody body) {
+  return engine.restart(std::move(body.process_name));
+}
+
+asio::awaitable<Result<Status>> status(engine::Engine& engine, StatusQuery query, Nothing) {
+  if (query.include_health) {
+    auto running = engine.status_with_health(std::move(query.process_name));
+    auto health = co_await std::move(running);
+    if (!health) co_return health.error();
+    co_return Status(std::move(*health));
+  }
+  auto plain = engine.status(query.process_name);
+  if (!plain) co_return plain.error();
+  co_return Status(std::move(*plain));
+}
+
+asio::awaitable<Result<engine::Capabilities>> capabilities(engine::Engine& engine, Nothing, Nothing) {
+  co_return engine.capabilities();
+}
+
+}  // namespace
+
+std::vector<Route> process_routes() {
+  std::vector<Route> out;
+  out.push_back(make_route(
+      {.method = "GET", .path = "/process/processes", .summary = "Every configured process"}, &list));
+  out.push_back(
+      make_route({.method = "GET", .path = "/process", .summary = "One process in detail"}, &detail_of));
+  out.push_back(make_route({.method = "POST",
+                            .path = "/process/start-service",
+                            .summary = "Enable, set up and start a process",
+                            .effect = Effect::changes_state},
+                           &start));
+  out.push_back(make_route({.method = "POST",
+                            .path = "/process/stop-service",
+                            .summary = "Stop a process and everything it started",
+                            .effect = Effect::changes_state},
+                           &stop));
+  out.push_back(make_route({.method = "POST",
+                            .path = "/process/restart-service",
+                            .summary = "Stop a process if it runs, then start it",
+                            .effect = Effect::changes_state},
+                           &restart));
+  out.push_back(make_route({.method = "GET",
+                            .path = "/process/service-status",
+                            .summary = "Status of a process, with its health when asked for"},
+                           &status));
+  out.push_back(
+      make_route({.method = "GET", .path = "/process/capabilities", .summary = "Features this server has"},
+                 &capabilities));
+  return out;
+}
+
+}  // namespace dumb::server

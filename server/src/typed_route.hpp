@@ -1,0 +1,64 @@
+#pragma once
+
+#include <variant>
+
+#include "answers.hpp"
+#include "input.hpp"
+#include "route.hpp"
+
+/// Makes table entries out of "decode, call one engine method, encode".
+namespace dumb::server {
+
+/// What a route does with decoded input; each calls one method of the engine.
+template <class Query, class Body, class Answer>
+using Operation = boost::asio::awaitable<Result<Answer>> (*)(engine::Engine&, Query, Body);
+
+template <class T>
+json::value answer_json(const T& answer) {
+  return codec::encode(answer);
+}
+
+template <class... T>
+json::value answer_json(const std::variant<T...>& answer) {
+  return std::visit([](const auto& choice) { return answer_json(choice); }, answer);
+}
+
+template <class Query, class Body, class Answer>
+boost::asio::awaitable<Response> run_operation(Operation<Query, Body, Answer> operation,
+                                               engine::Engine& engine, Request request) {
+  codec::Faults faults;
+  Query query = read_query<Query>(request.query, faults);
+  Body body = read_body<Body>(request, faults);
+  if (!faults.empty()) co_return fault_response(faults);
+  auto running = operation(engine, std::move(query), std::move(body));
+  const Result<Answer> answer = co_await std::move(running);
+  if (!answer) co_return error_response(answer.error());
+  co_return json_response(200, answer_json(*answer));
+}
+
+struct RouteInfo {
+  std::string_view method;
+  std::string_view path;
+  std::string_view summary;
+  Access access = Access::authenticated;
+  Effect effect = Effect::reads;
+};
+
+template <class Query, class Body, class Answer>
+Route make_route(RouteInfo info, Operation<Query, Body, Answer> operation) {
+  Route route;
+  route.method = info.method;
+  route.path = info.path;
+  route.summary = info.summary;
+  route.access = info.access;
+  route.effect = info.effect;
+  route.query = type_hook<Query, Side::request>();
+  route.body = type_hook<Body, Side::request>();
+  route.answer = type_hook<Answer, Side::answer>();
+  route.handle = [operation](engine::Engine& engine, Request request) {
+    return run_operation<Query, Body, Answer>(operation, engine, std::move(request));
+  };
+  return route;
+}
+
+}  // namespace dumb::server
