@@ -73,8 +73,11 @@ Error::Error(boost::system::error_code code, std::string message, std::string wh
 Error::Error(Errc code, std::string message, std::string where)
     : Error(make_error_code(code), std::move(message), std::move(where)) {}
 
-Error::Error(Errc code, std::vector<Problem> problems)
-    : code_(make_error_code(code)), message_(joined(problems)), problems_(std::move(problems)) {}
+Error::Error(Errc code, std::vector<Problem> problems, std::string where)
+    : code_(make_error_code(code)),
+      message_(joined(problems)),
+      where_(std::move(where)),
+      problems_(std::move(problems)) {}
 
 std::string Error::to_string() const {
   return where_.empty() ? message_ : where_ + ": " + message_;

@@ -42,7 +42,7 @@ class Error {
   Error(boost::system::error_code code, std::string message, std::string where = {});
   Error(Errc code, std::string message, std::string where = {});
   /// An `invalid_config` (or other) error that stands for a list; the message joins them.
-  Error(Errc code, std::vector<Problem> problems);
+  Error(Errc code, std::vector<Problem> problems, std::string where = {});
 
   const boost::system::error_code& code() const noexcept { return code_; }
   bool is(Errc code) const noexcept { return code_ == make_error_code(code); }

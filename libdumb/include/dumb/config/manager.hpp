@@ -28,19 +28,26 @@ struct OpenOptions {
   Log* log = nullptr;                 ///< notices of load and save; null: dropped
 };
 
+struct Override;
+
+/// One member to set or, without a value, to remove.
+struct Edit {
+  JsonPath path;
+  std::optional<json::value> value;
+  std::optional<json::value> before;  ///< what the file was known to hold when the change was planned
+};
+
 /// A checked change that is not in force yet. Values only: may be written on another thread.
 struct Change {
-  struct Edit {
-    JsonPath path;
-    std::optional<json::value> value;  ///< nullopt removes the member
-  };
-  std::vector<Edit> file_edits;  ///< what a save writes; empty: nothing reaches the disk
-  SnapshotPtr next;              ///< in force after commit()
+  using Edit = config::Edit;
+  std::vector<Edit> file_edits;     ///< what a save writes; empty: nothing reaches the disk
+  std::vector<Edit> session_edits;  ///< what is in force only until the next load
+  /// In force after commit(), when nothing else was committed or generated in between.
+  SnapshotPtr next;
   std::vector<JsonPath> changed;
-  // Layers after the change.
-  json::object user;
-  json::object edits;
   std::string process_name;  ///< of a block update, after a possible rename
+  /// What variables set, for the check before the write.
+  std::shared_ptr<const std::vector<Override>> overrides;
 };
 
 /// Owns the layers of one configuration file. Not thread-safe: call on one thread; only write() may run
@@ -71,9 +78,12 @@ class Manager {
                                    Persist persist) const;
   /// CFG-87: recursive merge, always persisted.
   Result<Change> plan_global_update(const json::object& updates) const;
+  /// Exactly these paths, always persisted (CFG-61); also removes. Fails as plan_block_update.
+  Result<Change> plan_edits(std::vector<Edit> edits) const;
   /// Writes the change's file edits (CFG-58 to CFG-63); blocking. Does nothing when there are none.
   Result<void> write(const Change& change) const;
-  /// Puts a change in force and tells the subscribers. Call on the owning thread, after write().
+  /// Puts a change in force and tells the subscribers. Call on the owning thread, after write(). Changes that
+  /// were committed since it was planned stay in force.
   void commit(Change change);
 
   /// Sets members in the generated layer (never saved); empty value object clears. `path` names a block.
