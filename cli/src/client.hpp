@@ -1,0 +1,66 @@
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <chrono>
+#include <dumb/base/codec.hpp>
+#include <dumb/base/result.hpp>
+#include <dumb/http/client.hpp>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace dumb::cli {
+
+/// One HTTP exchange, blocking. Called from several threads at once.
+using Transport = std::function<Result<http::Response>(http::Request)>;
+using Query = std::vector<std::pair<std::string, std::string>>;
+
+/// Requests to one server. Every call fails with Trouble::unreachable when nothing answers, with
+/// http_status_code() and the server's own sentence for an answer that is not 2xx, and with
+/// Trouble::strange_answer for one that cannot be read. Thread-safe as far as the transport is.
+class Client {
+ public:
+  /// How long an answer may take: reading from memory, or an operation with its waits and setup.
+  static constexpr std::chrono::milliseconds quick{15'000};
+  static constexpr std::chrono::milliseconds patient{1'800'000};
+
+  Client(Transport transport, http::Url base);
+
+  Result<json::value> get(std::string_view path, const Query& query = {}) const;
+  Result<json::value> post(std::string_view path, const json::value& body,
+                           std::chrono::milliseconds timeout = quick) const;
+  /// get() into a described struct.
+  template <class T>
+  Result<T> get_as(std::string_view path, const Query& query = {}) const {
+    return decode_as<T>(get(path, query));
+  }
+  template <class T>
+  Result<T> post_as(std::string_view path, const json::value& body,
+                    std::chrono::milliseconds timeout = quick) const {
+    return decode_as<T>(post(path, body, timeout));
+  }
+  /// The server's URL, fit for messages.
+  std::string display() const { return base_.display(); }
+
+ private:
+  template <class T>
+  Result<T> decode_as(const Result<json::value>& answer) const {
+    if (!answer) return answer.error();
+    auto decoded = codec::from_json<T>(*answer);
+    if (!decoded) return strange(decoded.error().to_string());
+    return decoded;
+  }
+  Result<json::value> exchange(http::Request request) const;
+  Error strange(const std::string& why) const;
+
+  Transport transport_;
+  http::Url base_;
+};
+
+/// The sentence of an error body: `detail`, or the faults of a 422 with their places; empty when there is
+/// none.
+std::string detail_of(const json::value& body);
+
+}  // namespace dumb::cli

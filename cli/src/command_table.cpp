@@ -1,0 +1,202 @@
+#include "command_table.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "commands.hpp"
+
+namespace dumb::cli {
+namespace {
+
+using Count = ArgumentInfo::Count;
+
+const ArgumentInfo one_name{"NAME", "a service; blanks and letter case do not matter", Count::one};
+const ArgumentInfo names{"NAME", "services; blanks and letter case do not matter", Count::one_or_more};
+const ArgumentInfo setting{"SETTING", "/zilean/port or zilean.port", Count::one};
+const OptionInfo root{"--root", "", "DIR", "folder the stack lives in (default: DUMB_ROOT)"};
+const OptionInfo reveal{"--reveal", "", "", "show passwords and tokens"};
+
+std::vector<CommandInfo> make_commands() {
+  return {
+      {"ps",
+       "list the services and how they are",
+       {},
+       {{"--all", "-a", "", "also services that are not enabled"}},
+       "What is wrong with a service stands below the table. UPTIME counts from the\n"
+       "last start of the service.",
+       run_ps},
+      {"status", "tell all about one service", {one_name}, {}, "", run_status},
+      {"start",
+       "start services, and enable them",
+       {names},
+       {},
+       "Several services are started at the same time; each waits for what it needs.\n"
+       "The command ends when all are up or have failed.",
+       run_start},
+      {"stop",
+       "stop services",
+       {names},
+       {},
+       "One after the other, in the order given. A stopped service stays enabled: it\n"
+       "starts again with the server.",
+       run_stop},
+      {"restart",
+       "stop services and start them again",
+       {names},
+       {},
+       "Several services at the same time.",
+       run_restart},
+      {"logs",
+       "print the end of a service's log",
+       {{"NAME", "a service, or 'dumb' for the log of the server", Count::one}},
+       {{"--lines", "-n", "N", "how many lines, or all (the last 8 MiB); default 100"},
+        {"--follow", "-f", "", "go on with new lines until interrupted"}},
+       "With --json one object per line. While following, a server that goes away is\n"
+       "waited for.",
+       run_logs},
+      {"config validate",
+       "check a configuration file without a server",
+       {{"FILE", "default: config/dumb_config.json beneath the root", Count::optional}},
+       {root, {"--with-env", "", "", "apply .env, secrets and environment as the server does"}},
+       "Nothing is written. Every fault is listed with its place.",
+       run_config_validate},
+      {"config show",
+       "print the configuration in force",
+       {{"NAME", "only this service's part", Count::optional}},
+       {reveal},
+       "Passwords, tokens and keys are masked.",
+       run_config_show},
+      {"config get",
+       "print one setting",
+       {setting},
+       {reveal},
+       "A single value is printed as it is, be it a secret; within objects secrets are\n"
+       "masked.",
+       run_config_get},
+      {"config set",
+       "change one setting",
+       {setting, {"VALUE", "text, or JSON where the setting is no text", Count::one}},
+       {{"--no-save", "", "", "until the server ends; the file stays as it is"}},
+       "A running service takes most settings up at its next start.",
+       run_config_set},
+      {"capabilities", "list what the server can do", {}, {}, "", run_capabilities},
+      {"version", "print the version of this program and of the server", {}, {}, "", run_version},
+  };
+}
+
+const std::array<OptionInfo, 5> globals{{
+    {"--url", "", "URL", "the server (default: DUMB_URL, else http://127.0.0.1:8000)"},
+    {"--json", "", "", "answer in JSON, also errors"},
+    {"--color", "", "WHEN", "auto (default), always or never; NO_COLOR is honoured"},
+    {"--help", "-h", "", "this page, or that of a command"},
+    {"--version", "", "", "print the version of this program"},
+}};
+
+std::string argument_text(const ArgumentInfo& argument) {
+  switch (argument.count) {
+    case Count::one:
+      return std::string(argument.name);
+    case Count::optional:
+      return fmt::format("[{}]", argument.name);
+    case Count::one_or_more:
+      return fmt::format("{}...", argument.name);
+  }
+  return {};
+}
+
+std::string option_text(const OptionInfo& option) {
+  std::string text = option.letter.empty() ? "    " : fmt::format("{}, ", option.letter);
+  text += option.name;
+  if (!option.value.empty()) text += fmt::format(" {}", option.value);
+  return text;
+}
+
+using Lines = std::vector<std::pair<std::string, std::string_view>>;
+
+std::string section(std::string_view title, const Lines& lines) {
+  if (lines.empty()) return {};
+  std::size_t width = 0;
+  for (const auto& [left, right] : lines) width = std::max(width, left.size());
+  std::string text = fmt::format("\n{}:\n", title);
+  for (const auto& [left, right] : lines) text += fmt::format("  {:<{}}  {}\n", left, width, right);
+  return text;
+}
+
+std::string option_section(std::string_view title, std::span<const OptionInfo> options) {
+  Lines lines;
+  for (const OptionInfo& option : options) lines.emplace_back(option_text(option), option.summary);
+  return section(title, lines);
+}
+
+}  // namespace
+
+std::span<const CommandInfo> commands() {
+  static const std::vector<CommandInfo> table = make_commands();
+  return table;
+}
+
+std::span<const OptionInfo> global_options() {
+  return globals;
+}
+
+const CommandInfo* find_command(std::string_view name) {
+  const auto table = commands();
+  const auto found = std::find_if(table.begin(), table.end(),
+                                  [&](const CommandInfo& command) { return command.name == name; });
+  return found == table.end() ? nullptr : &*found;
+}
+
+std::vector<const CommandInfo*> commands_of_group(std::string_view group) {
+  std::vector<const CommandInfo*> found;
+  for (const CommandInfo& command : commands()) {
+    if (command.name.size() > group.size() && command.name.substr(0, group.size()) == group &&
+        command.name[group.size()] == ' ') {
+      found.push_back(&command);
+    }
+  }
+  return found;
+}
+
+std::string usage_line(const CommandInfo& command) {
+  std::string text = fmt::format("dumb-cli {} [OPTIONS]", command.name);
+  for (const ArgumentInfo& argument : command.arguments) text += ' ' + argument_text(argument);
+  return text;
+}
+
+std::string help_text() {
+  Lines lines;
+  for (const CommandInfo& command : commands()) {
+    std::string left(command.name);
+    for (const ArgumentInfo& argument : command.arguments) left += ' ' + argument_text(argument);
+    lines.emplace_back(std::move(left), command.summary);
+  }
+  std::string text =
+      "Usage: dumb-cli [OPTIONS] COMMAND\n\nWatch and control the services of a dumb-server.\n";
+  text += section("Commands", lines);
+  text += option_section("Options", globals);
+  text +=
+      "\nExit status: 0 success, 1 the operation failed, 2 wrong usage, 3 no server,\n"
+      "4 unknown name. 'dumb-cli COMMAND --help' tells more about a command.\n";
+  return text;
+}
+
+std::string help_text(const CommandInfo& command) {
+  std::string text = fmt::format("Usage: {}\n\n{}\n", usage_line(command), command.summary);
+  const std::size_t summary = text.find("\n\n") + 2;
+  if (text[summary] >= 'a' && text[summary] <= 'z')
+    text[summary] = static_cast<char>(text[summary] - 'a' + 'A');
+  text.insert(text.size() - 1, ".");
+  if (!command.details.empty()) text += fmt::format("\n{}\n", command.details);
+  Lines arguments;
+  for (const ArgumentInfo& argument : command.arguments) {
+    arguments.emplace_back(std::string(argument.name), argument.summary);
+  }
+  text += section("Arguments", arguments);
+  text += option_section("Options", command.options);
+  text += option_section("Common options", globals);
+  return text;
+}
+
+}  // namespace dumb::cli

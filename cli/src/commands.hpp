@@ -1,0 +1,27 @@
+#pragma once
+
+#include <dumb/base/result.hpp>
+
+#include "exit_code.hpp"
+
+/// One function per command of the table. Each builds requests, decodes answers and prints; an error it
+/// returns is reported, and turned into an exit code, by run().
+namespace dumb::cli {
+
+struct Context;
+struct Invocation;
+
+Result<ExitCode> run_ps(Context& context, const Invocation& invocation);
+Result<ExitCode> run_status(Context& context, const Invocation& invocation);
+Result<ExitCode> run_start(Context& context, const Invocation& invocation);
+Result<ExitCode> run_stop(Context& context, const Invocation& invocation);
+Result<ExitCode> run_restart(Context& context, const Invocation& invocation);
+Result<ExitCode> run_logs(Context& context, const Invocation& invocation);
+Result<ExitCode> run_config_validate(Context& context, const Invocation& invocation);
+Result<ExitCode> run_config_show(Context& context, const Invocation& invocation);
+Result<ExitCode> run_config_get(Context& context, const Invocation& invocation);
+Result<ExitCode> run_config_set(Context& context, const Invocation& invocation);
+Result<ExitCode> run_capabilities(Context& context, const Invocation& invocation);
+Result<ExitCode> run_version(Context& context, const Invocation& invocation);
+
+}  // namespace dumb::cli

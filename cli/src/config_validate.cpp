@@ -1,0 +1,69 @@
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <dumb/base/log.hpp>
+#include <dumb/base/text.hpp>
+#include <dumb/catalog/catalog.hpp>
+#include <dumb/config/manager.hpp>
+
+#include "commands.hpp"
+#include "context.hpp"
+#include "paths.hpp"
+#include "validation.hpp"
+
+namespace dumb::cli {
+namespace {
+
+/// Keeps what the configuration has to say below an error.
+class Notices final : public Log {
+ public:
+  void write(Level level, std::string_view message) override {
+    if (level >= Level::warning) texts_.emplace_back(message);
+  }
+  std::vector<std::string> take() { return std::move(texts_); }
+
+ private:
+  std::vector<std::string> texts_;
+};
+
+config::OpenOptions open_options(const Context& context, const Invocation& invocation, Log& log) {
+  config::OpenOptions options;
+  options.root =
+      stack_root(invocation.value("--root"), context.system.environment, context.system.is_root_user);
+  options.file = invocation.arguments.empty() ? options.root.map("/config/dumb_config.json")
+                                              : std::filesystem::path(invocation.arguments.front());
+  options.model = catalog::Catalog::embedded().model();
+  options.create = false;
+  options.log = &log;
+  if (invocation.has("--with-env")) {
+    options.environment = context.system.environment;
+    options.env_file = options.file.parent_path() / ".env";
+    options.secrets_dir = options.root.map("/run/secrets");
+  }
+  return options;
+}
+
+}  // namespace
+
+Result<ExitCode> run_config_validate(Context& context, const Invocation& invocation) {
+  Notices notices;
+  config::OpenOptions options = open_options(context, invocation, notices);
+  ValidationReport report;
+  report.file = options.file.native();
+  auto manager = config::Manager::open(std::move(options));
+  if (manager) {
+    report.valid = true;
+    for (const config::BlockRef& block : (*manager)->snapshot()->blocks()) {
+      ++report.services;
+      if (block.enabled) ++report.enabled;
+    }
+  } else {
+    report.problems = problems_of(manager.error(), report.file);
+  }
+  report.warnings = notices.take();
+  context.print(context.json ? jsonx::print(codec::encode(report))
+                             : render_validation(report, context.style));
+  return report.valid ? ExitCode::success : ExitCode::failed;
+}
+
+}  // namespace dumb::cli

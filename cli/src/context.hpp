@@ -1,0 +1,54 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <dumb/base/error.hpp>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "arguments.hpp"
+#include "client.hpp"
+#include "style.hpp"
+
+namespace dumb::cli {
+
+/// What the program gets from the system. main() fills it with the real thing, tests with their own.
+struct Surroundings {
+  Environment environment;
+  Transport transport;
+  /// Write all of the text; false when nobody reads any more.
+  std::function<bool(std::string_view)> out;
+  std::function<bool(std::string_view)> err;
+  bool out_is_terminal = false;
+  bool err_is_terminal = false;
+  std::size_t columns = 0;  ///< of the terminal; 0: unknown
+  bool is_root_user = false;
+  std::function<double()> now;                    ///< Unix seconds
+  std::function<std::string(double)> local_time;  ///< "2026-02-11 12:00:05" of Unix seconds
+  /// Waits; false when nobody reads the output any more.
+  std::function<bool(std::chrono::milliseconds)> pause;
+  /// Runs the tasks, at most `limit` at a time, on other threads; calls `tick` on this one every now and then
+  /// until all have ended.
+  std::function<void(std::vector<std::function<void()>> tasks, std::size_t limit,
+                     const std::function<void()>& tick)>
+      concurrently;
+};
+
+/// What a command works with.
+struct Context {
+  const Surroundings& system;
+  Client client;
+  Style style;        ///< of standard output
+  Style error_style;  ///< of standard error
+  bool json = false;
+
+  bool print(std::string_view text) const { return system.out(text); }
+  /// "dumb-cli: text" on standard error; with --json {"error":…, "exit_code":…}. `subject` names the process.
+  void report(const Error& error, std::string_view subject = {}) const;
+  /// "dumb-cli: text" on standard error, not an error; silent with --json.
+  void note(std::string_view text) const;
+};
+
+}  // namespace dumb::cli

@@ -1,0 +1,125 @@
+#include "host_posix.hpp"
+
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <csignal>
+#include <ctime>
+#include <dumb/base/clock.hpp>
+#include <mutex>
+#include <thread>
+
+extern char** environ;
+
+namespace dumb::cli {
+namespace {
+
+Environment process_environment() {
+  Environment environment;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const auto equal = text.find('=');
+    if (equal != std::string_view::npos) environment.emplace(text.substr(0, equal), text.substr(equal + 1));
+  }
+  return environment;
+}
+
+bool write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t done = ::write(fd, text.data(), text.size());
+    if (done >= 0) {
+      text.remove_prefix(static_cast<std::size_t>(done));
+    } else if (errno == EAGAIN) {
+      pollfd writable{fd, POLLOUT, 0};
+      ::poll(&writable, 1, -1);
+    } else if (errno != EINTR) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool pause_for(std::chrono::milliseconds time) {
+  const auto end = std::chrono::steady_clock::now() + time;
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return true;
+    pollfd reader{STDOUT_FILENO, 0, 0};  // only POLLERR and POLLHUP: the reader has gone
+    const int ready = ::poll(&reader, 1, static_cast<int>(left.count()));
+    if (ready > 0) return false;
+    if (ready < 0 && errno != EINTR) return false;
+  }
+}
+
+std::string local_time_text(double seconds) {
+  const auto whole = static_cast<std::time_t>(seconds);
+  std::tm parts{};
+  char buffer[32];
+  if (::localtime_r(&whole, &parts) == nullptr) return "?";
+  return {buffer, std::strftime(buffer, sizeof buffer, "%Y-%m-%d %H:%M:%S", &parts)};
+}
+
+constexpr std::chrono::milliseconds tick_interval{400};
+
+void run_concurrently(std::vector<std::function<void()>> tasks, std::size_t limit,
+                      const std::function<void()>& tick) {
+  std::atomic<std::size_t> next = 0;
+  std::mutex mutex;
+  std::condition_variable ended;
+  std::size_t working = std::min(limit, tasks.size());
+  std::vector<std::jthread> threads;
+  const auto work = [&] {
+    for (std::size_t at = next++; at < tasks.size(); at = next++) tasks[at]();
+    const std::lock_guard lock(mutex);
+    --working;
+    ended.notify_one();
+  };
+  const std::size_t count = working;
+  for (std::size_t i = 0; i < count; ++i) threads.emplace_back(work);
+  std::unique_lock lock(mutex);
+  while (!ended.wait_for(lock, tick_interval, [&] { return working == 0; })) {
+    lock.unlock();
+    tick();
+    lock.lock();
+  }
+}
+
+// Between the escape sequences of a coloured line: leave the terminal as it was, then die of the signal.
+extern "C" void end_by_signal(int number) {
+  static constexpr char plain[] = "\x1b[0m";
+  if (::write(STDOUT_FILENO, plain, sizeof plain - 1) < 0) ::_exit(128 + number);
+  std::signal(number, SIG_DFL);
+  std::raise(number);
+}
+
+}  // namespace
+
+Surroundings real_surroundings() {
+  Surroundings system;
+  std::signal(SIGPIPE, SIG_IGN);
+  system.environment = process_environment();
+  system.transport = [](http::Request request) { return http::fetch_blocking(std::move(request)); };
+  system.out = [](std::string_view text) { return write_all(STDOUT_FILENO, text); };
+  system.err = [](std::string_view text) { return write_all(STDERR_FILENO, text); };
+  system.out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
+  system.err_is_terminal = ::isatty(STDERR_FILENO) == 1;
+  winsize size{};
+  if (system.out_is_terminal && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) system.columns = size.ws_col;
+  if (system.out_is_terminal) {
+    std::signal(SIGINT, end_by_signal);
+    std::signal(SIGTERM, end_by_signal);
+  }
+  system.is_root_user = ::geteuid() == 0;
+  system.now = [] { return unix_seconds(system_clock().wall()); };
+  system.local_time = local_time_text;
+  system.pause = pause_for;
+  system.concurrently = run_concurrently;
+  return system;
+}
+
+}  // namespace dumb::cli

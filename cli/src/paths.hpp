@@ -1,0 +1,15 @@
+#pragma once
+
+#include <dumb/base/root.hpp>
+#include <optional>
+#include <string>
+
+#include "style.hpp"
+
+namespace dumb::cli {
+
+/// Where the stack lives: `--root`, else DUMB_ROOT, else "/" for the root user and $XDG_DATA_HOME/dumb (or
+/// ~/.local/share/dumb) for others. A relative one is taken from the working directory.
+Root stack_root(const std::optional<std::string>& option, const Environment& environment, bool is_root_user);
+
+}  // namespace dumb::cli

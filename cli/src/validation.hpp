@@ -1,0 +1,37 @@
+#pragma once
+
+#include <boost/describe.hpp>
+#include <cstdint>
+#include <dumb/base/error.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "style.hpp"
+
+namespace dumb::cli {
+
+struct ReportedProblem {
+  std::string where;  ///< JSON pointer; empty for a fault of the file itself
+  std::string message;
+};
+BOOST_DESCRIBE_STRUCT(ReportedProblem, (), (where, message))
+
+/// What `config validate` found.
+struct ValidationReport {
+  std::string file;
+  bool valid = false;
+  std::vector<ReportedProblem> problems;
+  std::vector<std::string> warnings;
+  std::int64_t services = 0;
+  std::int64_t enabled = 0;
+};
+BOOST_DESCRIBE_STRUCT(ValidationReport, (), (file, valid, problems, warnings, services, enabled))
+
+/// The problems an error of loading `file` stands for; the name of the file is taken off their texts.
+std::vector<ReportedProblem> problems_of(const Error& error, std::string_view file);
+
+/// A line per warning and problem, "FILE: /pointer: sentence", or one line that all is well. Pure.
+std::string render_validation(const ValidationReport& report, const Style& style);
+
+}  // namespace dumb::cli
