@@ -65,6 +65,7 @@ class Parser {
     return {};
   }
   const std::vector<std::string>& arguments() const { return arguments_; }
+  std::vector<std::string> unexpected() const { return app_.remaining(true); }
   const Slots& slots() const { return slots_; }
 
  private:
@@ -139,26 +140,22 @@ Result<void> take_global(Invocation& invocation, const Slots::Slot& slot) {
   return {};
 }
 
-// CLI11's text with a lower-case beginning and no line ends, to follow "dumb-cli: ".
-std::string sentence(const CLI::ParseError& error) {
-  std::string text = text::replace_all(error.what(), "\n", " ");
-  if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') text[0] = static_cast<char>(text[0] - 'A' + 'a');
-  return text;
-}
-
-Error parse_error(const Parser& parser, const CLI::ParseError& error, const std::vector<std::string>& words) {
-  const bool extra = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
-  if (extra && parser.command() == nullptr) {
-    const auto word = std::find_if(words.begin(), words.end(), [&](const std::string& text) {
-      return !text.empty() && text[0] != '-' && text != parser.group() &&
-             std::string_view(error.what()).find(text) != std::string_view::npos;
-    });
-    if (word != words.end()) {
-      const std::string group = parser.group();
-      return usage_error(fmt::format("unknown command '{}{}'", group.empty() ? group : group + ' ', *word));
+Error parse_error(const Parser& parser, const CLI::ParseError& error) {
+  const std::string scope =
+      parser.command() == nullptr ? parser.group() : std::string(parser.command()->name);
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    const std::vector<std::string> extras = parser.unexpected();
+    const std::string first = extras.empty() ? std::string() : extras.front();
+    if (first.size() > 1 && first[0] == '-') {
+      return usage_error(fmt::format("{}unknown option '{}'", scope.empty() ? scope : scope + ": ", first));
     }
+    return usage_error(fmt::format("unknown command '{}{}'", scope.empty() ? scope : scope + ' ', first));
   }
-  return usage_error(sentence(error));
+  const std::string text = text::replace_all(error.what(), "\n", " ");
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+    return usage_error(fmt::format("{} needs a value", text.substr(0, text.find(':'))));
+  }
+  return usage_error(text);
 }
 
 }  // namespace
@@ -174,7 +171,7 @@ Result<Invocation> parse_arguments(const std::vector<std::string>& words) {
   try {
     parser.parse(words);
   } catch (const CLI::ParseError& error) {
-    return parse_error(parser, error, words);
+    return parse_error(parser, error);
   }
   Invocation invocation;
   invocation.command = parser.command();

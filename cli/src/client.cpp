@@ -80,10 +80,8 @@ Result<json::value> Client::exchange(http::Request request) const {
     if (error.is(Errc::timed_out)) {
       return Error(Trouble::unreachable, fmt::format("no answer from {} within {} s", display(), limit));
     }
-    return Error(Trouble::unreachable,
-                 fmt::format("cannot reach the server at {}: {}; is dumb-server running there? "
-                             "Another one is named with --url or DUMB_URL",
-                             display(), error.message()));
+    return Error(Trouble::unreachable, fmt::format("no server at {} ({}); --url or DUMB_URL names another",
+                                                   display(), error.code().message()));
   }
   auto body = jsonx::parse(response->body);
   if (response->status / 100 == 2) {

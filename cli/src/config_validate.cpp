@@ -18,12 +18,12 @@ namespace {
 class Notices final : public Log {
  public:
   void write(Level level, std::string_view message) override {
-    if (level >= Level::warning) texts_.emplace_back(message);
+    if (level >= Level::info) notices_.push_back({std::string(level_name(level)), std::string(message)});
   }
-  std::vector<std::string> take() { return std::move(texts_); }
+  std::vector<ReportedNotice> take() { return std::move(notices_); }
 
  private:
-  std::vector<std::string> texts_;
+  std::vector<ReportedNotice> notices_;
 };
 
 config::OpenOptions open_options(const Context& context, const Invocation& invocation, Log& log) {
@@ -50,6 +50,8 @@ Result<ExitCode> run_config_validate(Context& context, const Invocation& invocat
   config::OpenOptions options = open_options(context, invocation, notices);
   ValidationReport report;
   report.file = options.file.native();
+  std::error_code ignored;
+  const std::string opened = std::filesystem::weakly_canonical(options.file, ignored).native();
   auto manager = config::Manager::open(std::move(options));
   if (manager) {
     report.valid = true;
@@ -58,9 +60,9 @@ Result<ExitCode> run_config_validate(Context& context, const Invocation& invocat
       if (block.enabled) ++report.enabled;
     }
   } else {
-    report.problems = problems_of(manager.error(), report.file);
+    report.problems = problems_of(manager.error(), opened);
   }
-  report.warnings = notices.take();
+  report.notices = notices.take();
   context.print(context.json ? jsonx::print(codec::encode(report))
                              : render_validation(report, context.style));
   return report.valid ? ExitCode::success : ExitCode::failed;

@@ -34,9 +34,10 @@ std::vector<ReportedProblem> problems_of(const Error& error, std::string_view fi
 std::string render_validation(const ValidationReport& report, const Style& style) {
   const std::string file = style.paint(Color::bold, printable(report.file)) + ": ";
   std::string text;
-  for (const std::string& warning : report.warnings) {
-    text += file + style.paint(Color::yellow, "warning:") + ' ' +
-            printable(without_file(warning, report.file)) + '\n';
+  for (const ReportedNotice& notice : report.notices) {
+    const bool warning = notice.level != "INFO";
+    text += file + style.paint(warning ? Color::yellow : Color::dim, warning ? "warning:" : "note:") + ' ' +
+            printable(notice.message) + '\n';
   }
   for (const ReportedProblem& problem : report.problems) {
     text += file;

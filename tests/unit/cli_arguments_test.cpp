@@ -61,8 +61,9 @@ TEST_CASE("wrong usage is said in one sentence", "[cli]") {
   CHECK(usage_fault({"config", "set", "/puid"}) == "config set: VALUE is missing");
   CHECK(usage_fault({"ps", "Zilean"}) == "ps: unexpected argument 'Zilean'");
   CHECK(usage_fault({"ps", "--color", "blue"}) == "--color must be auto, always or never, got 'blue'");
-  CHECK_THAT(usage_fault({"ps", "--frob"}), ContainsSubstring("--frob"));
-  CHECK_THAT(usage_fault({"logs", "Zilean", "-n"}), ContainsSubstring("--lines"));
+  CHECK(usage_fault({"ps", "--frob"}) == "ps: unknown option '--frob'");
+  CHECK(usage_fault({"--frob"}) == "unknown option '--frob'");
+  CHECK(usage_fault({"logs", "Zilean", "-n"}) == "--lines needs a value");
 }
 
 TEST_CASE("help is there for everything and fits a terminal", "[cli]") {

@@ -172,19 +172,20 @@ TEST_CASE("a refused body is told fault by fault", "[cli][API-10]") {
 TEST_CASE("problems of a file are told place by place", "[cli][CFG-33][CFG-50]") {
   cli::ValidationReport report;
   report.file = "my.json";
-  report.warnings = {"my.json: /sonar is not known"};
+  report.notices = {{"WARNING", "PUID is no number"}, {"INFO", "not known: /sonar"}};
   report.problems = cli::problems_of(
       Error(Errc::invalid_config,
             {{"/zilean/port", "must be between 1 and 65535, got 0"}, {"/puid", "must be an integer"}}),
       "my.json");
   CHECK(cli::render_validation(report, {}) ==
-        "my.json: warning: /sonar is not known\n"
+        "my.json: warning: PUID is no number\n"
+        "my.json: note: not known: /sonar\n"
         "my.json: /zilean/port: must be between 1 and 65535, got 0\n"
         "my.json: /puid: must be an integer\n"
         "my.json: 2 faults\n");
-  report.warnings.clear();
-  report.problems =
-      cli::problems_of(Error(Errc::bad_json, "my.json: line 3, column 5: a comma is missing"), "my.json");
+  report.notices.clear();
+  report.problems = cli::problems_of(
+      Error(Errc::bad_json, "/x/my.json: line 3, column 5: a comma is missing"), "/x/my.json");
   CHECK(cli::render_validation(report, {}) ==
         "my.json: line 3, column 5: a comma is missing\nmy.json: 1 fault\n");
   report.problems.clear();

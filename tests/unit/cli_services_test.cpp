@@ -184,11 +184,9 @@ TEST_CASE("an unreachable server is named together with the way to another", "[c
   program.refuse("GET /process/processes", Error(refused, "Connection refused"));
   program.system.environment["DUMB_URL"] = "http://user:word@10.0.0.5:9000/";
   CHECK(program.run({"ps"}) == 3);
-  CHECK_THAT(program.err, ContainsSubstring("http://10.0.0.5:9000"));
-  CHECK_THAT(program.err, ContainsSubstring("Connection refused"));
-  CHECK_THAT(program.err, ContainsSubstring("--url"));
-  CHECK_THAT(program.err, ContainsSubstring("DUMB_URL"));
-  CHECK(program.err.find("word") == std::string::npos);
+  CHECK(
+      program.err ==
+      "dumb-cli: no server at http://10.0.0.5:9000 (Connection refused); --url or DUMB_URL names another\n");
 }
 
 TEST_CASE("the server's URL comes from --url, then DUMB_URL, then the default", "[cli]") {
