@@ -24,6 +24,7 @@ struct Context {
   config::SnapshotPtr config;
   config::BlockRef block;
   Root root;
+  Root host;  ///< where the machine's own files (/etc, /usr, /bin, /tmp) are; tests put a prefix here
   std::optional<supervisor::Identity> service_user;  ///< nullopt: not root, nothing is changed (LIF-6)
   config::Environment environment;                   ///< what helpers inherit
   Log* log = nullptr;
