@@ -17,12 +17,18 @@ FILES = {"CFG": "config.md", "LIF": "lifecycle.md", "DEP": "dependency-graph.md"
          "ONB": "onboarding.md", "SYM": "symlinks.md", "SVC": "services.md", "UI": "realtime-and-ui.md"}
 
 
+def order(number):
+    """"98a" -> (98, "a")."""
+    digits = number.rstrip("abcdefghijklmnopqrstuvwxyz")
+    return int(digits), number[len(digits):]
+
+
 def requirements():
     """Prefix -> sorted numbers."""
     found = {}
     for prefix, name in FILES.items():
         text = (ROOT / "docs/spec" / name).read_text(encoding="utf-8")
-        found[prefix] = sorted({int(number) for number in re.findall(rf"\b{prefix}-(\d+)\b", text)})
+        found[prefix] = sorted(set(re.findall(rf"\b{prefix}-(\d+[a-z]?)\b", text)), key=order)
     return found
 
 
@@ -31,21 +37,22 @@ def tags():
     found = collections.defaultdict(set)
     for kind in ("unit", "posix", "http", "fuzz"):
         for path in sorted((ROOT / "tests" / kind).glob("*.cpp")):
-            for prefix, number in re.findall(r"\[([A-Z]+)-(\d+)\]", path.read_text(encoding="utf-8")):
+            for prefix, number in re.findall(r"\[([A-Z]+)-(\d+[a-z]?)\]", path.read_text(encoding="utf-8")):
                 if prefix in FILES:
-                    found[prefix, int(number)].add(f"{kind}/{path.stem}")
+                    found[prefix, number].add(f"{kind}/{path.stem}")
     return found
 
 
 def ranges(numbers):
-    """[1, 2, 3, 7] -> "1-3, 7"."""
+    """["1", "2", "3", "3a", "7"] -> "1-3, 3a, 7"."""
     parts = []
     for number in numbers:
-        if parts and parts[-1][1] == number - 1:
-            parts[-1][1] = number
+        value, suffix = order(number)
+        if parts and not suffix and parts[-1][2] == value - 1:
+            parts[-1][1:] = [number, value]
         else:
-            parts.append([number, number])
-    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in parts) or "none"
+            parts.append([number, number, None if suffix else value])
+    return ", ".join(first if first == last else f"{first}-{last}" for first, last, _ in parts) or "none"
 
 
 def report(required, tested):

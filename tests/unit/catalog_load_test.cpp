@@ -34,8 +34,9 @@ TEST_CASE("services come in the order of the default document, then by key", "[c
   CHECK(std::equal(last.rbegin(), last.rend(), keys.rbegin()));
 }
 
+// The golden file holds the tables of sections 2 and 3 of the configuration's specification.
 TEST_CASE("the default document is the golden one, member by member",
-          "[catalog][SVC-3][SVC-4][CFG-2][CFG-11]") {
+          "[catalog][SVC-3][SVC-4][CFG-2][CFG-11][CFG-17][CFG-18][CFG-19][CFG-20]") {
   const std::string golden =
       test::read_text(std::string(DUMB_SOURCE_DIR) + "/tests/data/default_config.json");
   CHECK(jsonx::print(Catalog::embedded().default_document()) == golden);
@@ -129,7 +130,7 @@ TEST_CASE("the static needs are those of the dependency tables", "[catalog][DEP-
   CHECK(catalog.find("cli_debrid")->display_name == "CLID");
 }
 
-TEST_CASE("members of a service are read", "[catalog][SVC-7][SVC-8]") {
+TEST_CASE("members of a service are read", "[catalog][SVC-1][SVC-8]") {
   const Catalog& catalog = Catalog::embedded();
   const auto& rclone = *catalog.find("rclone");
   CHECK(rclone.multi_instance);
@@ -233,6 +234,10 @@ TEST_CASE("an unknown step type, filter, model, condition or source is refused w
   check({"steps", "configure"}, R"([{"do": "mkdir", "paths": ["{port|shout}"]}])",
         "/steps/configure/0/paths/0");
   check({"steps", "configure"}, R"([{"do": "mkdir", "paths": ["{port|default:{x|shout}}"]}])",
+        "/steps/configure/0/paths/0");
+  std::string nested = "x";
+  for (int i = 0; i < 40; ++i) nested = "{u|default:" + nested + "}";
+  check({"steps", "configure"}, R"([{"do": "mkdir", "paths": [")" + nested + R"("]}])",
         "/steps/configure/0/paths/0");
   check({"install", "build"}, R"([{"do": "conjure"}])", "/install/build/0/do");
   check({"install", "build"}, R"([{"do": "build", "update": [{"when": {"odd": 1}}]}])",

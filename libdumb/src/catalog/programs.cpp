@@ -20,7 +20,7 @@ struct Checker {
   void step_list(const json::value& list, const JsonPath& path);
   void step(const json::object& step, const JsonPath& path);
   void condition(const json::value& condition, const JsonPath& path);
-  void filters(std::string_view text, const JsonPath& path);
+  void filters(std::string_view text, const JsonPath& path, int depth = 0);
   void texts(const json::value& value, const JsonPath& path);
   void source(const json::value& source, const JsonPath& path);
 };
@@ -97,7 +97,9 @@ void Checker::step_list(const json::value& list, const JsonPath& path) {
   }
 }
 
-void Checker::filters(std::string_view text, const JsonPath& path) {
+void Checker::filters(std::string_view text, const JsonPath& path, int depth) {
+  constexpr int deepest = 16;  // as far as expand() follows defaults
+  if (depth > deepest) return problem(path, "nests its defaults too deeply");
   for (const auto& placeholder : placeholders(text)) {
     for (const auto& filter : placeholder.filters) {
       const auto colon = filter.find(':');
@@ -105,7 +107,7 @@ void Checker::filters(std::string_view text, const JsonPath& path) {
       if (!is_builtin_filter(name) && !known::value_model(name)) {
         problem(path, fmt::format("has an unknown filter \"{}\"", name));
       }
-      if (colon != std::string::npos) filters(std::string_view(filter).substr(colon + 1), path);
+      if (colon != std::string::npos) filters(std::string_view(filter).substr(colon + 1), path, depth + 1);
     }
   }
 }
