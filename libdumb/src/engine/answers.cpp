@@ -1,0 +1,289 @@
+// What the API reports: lists, status, health, logs.
+#include <unistd.h>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json.hpp>
+#include <dumb/base/codec.hpp>
+#include <dumb/base/text.hpp>
+#include <dumb/logs/log_reader.hpp>
+#include <filesystem>
+
+#include "engine/impl.hpp"
+#include "engine/log_files.hpp"
+
+namespace dumb::engine {
+namespace {
+
+constexpr auto token = asio::as_tuple(asio::use_awaitable);
+constexpr auto verdict_age = std::chrono::seconds(2);  // LIF-87
+constexpr auto probe_limit = std::chrono::milliseconds(1500);
+
+/// The repair run of Plex is no process; it is looked up by these names (LIF-82).
+bool is_repair(std::string_view name) {
+  const std::string folded = text::fold(name);
+  return folded == "plexdbrepair" || folded == "dbrepair";
+}
+
+bool repair_enabled(const config::Snapshot& config) {
+  const json::value* enabled = jsonx::find(config.effective(), {"plex", "dbrepair", "enabled"});
+  return enabled != nullptr && enabled->is_bool() && enabled->get_bool();
+}
+
+std::optional<std::string> repo_url(const json::object& block, const catalog::Service* service) {
+  const std::string owner = jsonx::string_at(block, "repo_owner");
+  const std::string name = jsonx::string_at(block, "repo_name");
+  if (!text::blank(owner) && !text::blank(name)) return "https://github.com/" + owner + "/" + name;
+  return service != nullptr ? service->links.static_url : std::nullopt;
+}
+
+bool manual_update(const config::BlockRef& ref, const json::object& block) {
+  static const std::set<std::string, std::less<>> always{"plex",     "jellyfin",   "emby",     "sonarr",
+                                                         "radarr",   "lidarr",     "prowlarr", "readarr",
+                                                         "whisparr", "whisparr-v3"};
+  if (ref.config_key == "bazarr") return false;
+  if (always.contains(ref.config_key)) return true;
+  return !text::blank(jsonx::string_at(block, "repo_owner")) &&
+         !text::blank(jsonx::string_at(block, "repo_name"));
+}
+
+bool is_running(const supervisor::ServiceInfo& info) {
+  return info.state == supervisor::State::running ||
+         (info.state == supervisor::State::stopping && info.pid > 0);
+}
+
+std::string one_line(std::string text, std::size_t limit) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
+  }
+  if (text.size() > limit) text = text::to_utf8(text.substr(0, limit - 3)) + "...";
+  return text;
+}
+
+}  // namespace
+
+Result<ServiceStatus> Engine::Impl::status(std::string_view process_name) const {
+  ServiceStatus answer;
+  if (is_repair(process_name) && config()->resolve(process_name) == nullptr) {
+    answer.process_name = std::string(text::trim(process_name));
+    answer.status = repair_enabled(*config()) ? "idle" : "stopped";
+    answer.state = "stopped";
+    return answer;
+  }
+  std::string name;
+  if (text::fold(process_name) == "pgagent" && companions.contains("pgAgent")) {
+    name = "pgAgent";
+  } else {
+    const auto ref = find(process_name);
+    if (!ref) return ref.error();
+    name = ref->process_name;
+    if (is_api(*ref)) {
+      answer.process_name = name;
+      answer.status = answer.state = "running";
+      answer.pid = ::getpid();
+      answer.started_at = unix_seconds(started_at);
+      return answer;
+    }
+  }
+  const supervisor::ServiceInfo info = supervisor.info(name);
+  answer.process_name = name;
+  answer.status = is_running(info) ? "running" : "stopped";
+  answer.state = std::string(codec::enum_name(info.state));
+  if (!info.reason.empty()) answer.state_reason = logs::Redactor(manager->secret_values())(info.reason);
+  if (info.pid > 0) answer.pid = info.pid;
+  if (info.started_at) answer.started_at = unix_seconds(*info.started_at);
+  return answer;
+}
+
+/// LIF-85, cached for 2 s and shared by whoever asks; at most one probe of a service is under way (LIF-87).
+asio::awaitable<health::Verdict> Engine::Impl::verdict_of(std::string process_name) {
+  for (;;) {
+    const auto found = verdicts.find(process_name);
+    if (found == verdicts.end()) break;
+    if (const auto event = found->second.under_way) {
+      co_await event->async_wait(token);
+      continue;
+    }
+    if (system_clock().now() - found->second.at < verdict_age) co_return found->second.verdict;
+    break;
+  }
+  const supervisor::ServiceInfo info = supervisor.info(process_name);
+  if (!is_running(info)) {
+    std::string reason = "not running";
+    if (!info.reason.empty()) reason += ": " + info.reason;
+    co_return health::Verdict{false, reason};
+  }
+  const auto* ref = config()->find(process_name);
+  std::vector<health::Endpoint> endpoints;
+  if (ref != nullptr) {
+    supervisor::ResolveRequest request;
+    request.config = config();
+    request.block = *ref;
+    request.service = service_of(*ref);
+    request.root = root();
+    auto resolved = supervisor::resolve_launch(request);
+    endpoints = health::endpoints_of(resolved ? resolved->block : config()->block(*ref));
+  }
+  const auto event = std::make_shared<asio::steady_timer>(context);
+  event->expires_at(asio::steady_timer::time_point::max());
+  verdicts[process_name].under_way = event;
+  const health::Verdict verdict = co_await health::probe(endpoints, probe_limit);
+  CachedVerdict& cached = verdicts[process_name];
+  cached.verdict = verdict;
+  cached.at = system_clock().now();
+  cached.under_way.reset();
+  event->cancel();
+  co_return verdict;
+}
+
+asio::awaitable<Result<ServiceHealth>> Engine::Impl::status_with_health(std::string process_name) {
+  const Result<ServiceStatus> plain = status(process_name);
+  if (!plain) co_return plain.error();
+  ServiceHealth answer;
+  answer.process_name = plain->process_name;
+  answer.status = plain->status;
+  answer.state = plain->state;
+  answer.state_reason = plain->state_reason;
+  answer.pid = plain->pid;
+  answer.started_at = plain->started_at;
+  const json::value* threshold =
+      jsonx::find(config()->effective(), {"dumb", "auto_restart", "unhealthy_threshold"});
+  if (threshold != nullptr && threshold->is_int64())
+    answer.restart.unhealthy_threshold = threshold->get_int64();
+  const supervisor::ServiceInfo info = supervisor.info(plain->process_name);
+  answer.restart.disabled = info.restart_disabled;
+  if (info.last_exit_at && info.ended_unasked)
+    answer.restart.last_exit_time = unix_seconds(*info.last_exit_at);
+  if (info.last_exit && info.ended_unasked) answer.restart.last_exit_reason = info.last_exit->to_string();
+  if (plain->status == "idle") {
+    answer.healthy = true;
+    answer.health_reason = "idle until its next run";
+    co_return answer;
+  }
+  const auto* ref = config()->find(plain->process_name);
+  if (ref != nullptr && is_api(*ref)) {
+    answer.healthy = true;
+    co_return answer;
+  }
+  const std::string name = plain->process_name;
+  const health::Verdict verdict = co_await verdict_of(name);
+  answer.healthy = verdict.healthy;
+  if (!verdict.reason.empty())
+    answer.health_reason = logs::Redactor(manager->secret_values())(verdict.reason);
+  co_return answer;
+}
+
+asio::awaitable<HealthReport> Engine::Impl::health() {
+  HealthReport report;
+  if (phase == Phase::shutting_down) {
+    report.healthy = false;
+    report.details = "DUMB is shutting down";
+    co_return report;
+  }
+  if (phase != Phase::ready && phase != Phase::degraded) co_return report;
+  std::string details;
+  for (const supervisor::ServiceInfo& info : supervisor.all()) {
+    if (!info.desired) continue;
+    using supervisor::State;
+    if (info.state == State::setting_up || info.state == State::waiting || info.state == State::starting)
+      continue;
+    const json::value* grace =
+        jsonx::find(config()->effective(), {"dumb", "auto_restart", "grace_period_seconds"});
+    const double seconds = grace != nullptr && grace->is_number() ? grace->to_number<double>() : 30.0;
+    if (info.started_steady &&
+        system_clock().now() - *info.started_steady < std::chrono::duration<double>(seconds)) {
+      continue;
+    }
+    const std::string name = info.process_name;
+    const health::Verdict verdict = co_await verdict_of(name);
+    if (verdict.healthy) continue;
+    report.healthy = false;
+    details += (details.empty() ? "" : " | ") + name + ": " + verdict.reason;
+  }
+  report.details = one_line(logs::Redactor(manager->secret_values())(details), 200);
+  co_return report;
+}
+
+asio::awaitable<std::optional<std::string>> Engine::Impl::version_of(config::BlockRef ref) {
+  if (is_api(ref)) co_return version(manager->environment());
+  co_return std::nullopt;
+}
+
+asio::awaitable<ProcessList> Engine::Impl::processes() {
+  ProcessList list;
+  const config::SnapshotPtr snapshot = config();
+  for (const config::BlockRef& ref : snapshot->blocks()) {
+    const catalog::Service* service = service_of(ref);
+    ProcessEntry entry;
+    entry.name = entry.process_name = ref.process_name;
+    entry.enabled = ref.enabled;
+    entry.config = snapshot->block(ref);
+    entry.version = co_await version_of(ref);
+    entry.key = entry.config_key = ref.config_key;
+    entry.repo_url = repo_url(entry.config, service);
+    if (service != nullptr) entry.sponsorship_url = service->links.sponsorship_url;
+    if (!ref.instance.empty()) entry.instance_name = ref.instance;
+    list.processes.push_back(std::move(entry));
+  }
+  co_return list;
+}
+
+asio::awaitable<Result<ProcessDetail>> Engine::Impl::process(std::string process_name, std::string scope) {
+  const std::string wanted = text::lower(text::trim(scope));
+  if (!wanted.empty() && wanted != "runtime" && wanted != "all") {
+    co_return Error(Errc::invalid_argument, "scope must be 'runtime' or 'all'");
+  }
+  const auto ref = find(process_name);
+  if (!ref) co_return ref.error();
+  const config::SnapshotPtr snapshot = config();
+  const catalog::Service* service = service_of(*ref);
+  ProcessDetail detail;
+  detail.process_name = ref->process_name;
+  detail.config = snapshot->block(*ref);
+  detail.config_key = ref->config_key;
+  detail.version = co_await version_of(*ref);
+  detail.supports_manual_update = manual_update(*ref, detail.config);
+  detail.repo_url = repo_url(detail.config, service);
+  if (service != nullptr) detail.sponsorship_url = service->links.sponsorship_url;
+  co_return detail;
+}
+
+asio::awaitable<Result<LogChunk>> Engine::Impl::logs(LogQuery query) {
+  const auto source = find_log(query.process_name, *config(), root());
+  if (!source) co_return source.error();
+  const std::vector<std::string> secrets = manager->secret_values();
+  auto work = [source = *source, query, secrets]() -> Result<logs::Chunk> {
+    logs::ReadRequest request;
+    request.cursor = query.cursor;
+    request.tail_bytes = query.tail_bytes;
+    request.file_id = query.file_id;
+    request.main_log = source.main_log;
+    const auto file = choose_log_file(source);
+    if (!file) return logs::Chunk{};
+    auto chunk = logs::read_chunk(*file, request);
+    if (!chunk) return chunk;
+    const logs::Redactor redact(secrets);
+    std::string clean;
+    clean.reserve(chunk->chunk.size());
+    for (std::size_t at = 0; at < chunk->chunk.size();) {
+      const std::size_t end = std::min(chunk->chunk.find('\n', at), chunk->chunk.size());
+      clean += redact(std::string_view(chunk->chunk).substr(at, end - at));
+      if (end < chunk->chunk.size()) clean += '\n';
+      at = end + 1;
+    }
+    chunk->chunk = std::move(clean);
+    return chunk;
+  };
+  const Result<logs::Chunk> chunk = co_await offload(workers, work);
+  if (!chunk) co_return chunk.error();
+  LogChunk answer;
+  answer.process_name = query.process_name;
+  answer.size = static_cast<std::int64_t>(chunk->size);
+  answer.cursor = static_cast<std::int64_t>(chunk->cursor);
+  answer.chunk = chunk->chunk;
+  answer.reset = chunk->reset;
+  if (chunk->reset) answer.log = chunk->chunk;
+  answer.file_id = chunk->file_id;
+  co_return answer;
+}
+
+}  // namespace dumb::engine

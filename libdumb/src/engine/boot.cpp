@@ -1,0 +1,277 @@
+// Boot, shutdown and the files others read.
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json.hpp>
+#include <dumb/base/atomic_file.hpp>
+#include <dumb/base/codec.hpp>
+#include <dumb/base/text.hpp>
+#include <dumb/logs/log_reader.hpp>
+#include <filesystem>
+
+#include "engine/impl.hpp"
+
+namespace dumb::engine {
+namespace {
+
+constexpr auto token = asio::as_tuple(asio::use_awaitable);
+
+std::shared_ptr<asio::steady_timer> event_of(asio::io_context& context) {
+  auto event = std::make_shared<asio::steady_timer>(context);
+  event->expires_at(asio::steady_timer::time_point::max());
+  return event;
+}
+
+}  // namespace
+
+std::set<std::string> Engine::Impl::enabled_names() const {
+  std::set<std::string> names;
+  for (const config::BlockRef& ref : config()->blocks()) {
+    if (ref.enabled && !is_api(ref)) names.insert(ref.process_name);
+  }
+  return names;
+}
+
+/// LIF-14 to LIF-17: every service of `of` gets ports that nobody else has; moves are saved.
+asio::awaitable<void> Engine::Impl::reserve_ports(std::set<std::string> of) {
+  const config::SnapshotPtr snapshot = config();
+  std::set<std::string> running;
+  for (const supervisor::ServiceInfo& info : supervisor.all()) {
+    if (info.pid > 0) running.insert(info.process_name);
+  }
+  std::set<std::string> asking;
+  for (const std::string& name : of) {
+    if (!running.contains(name)) asking.insert(name);
+  }
+  // Ports of other enabled services are theirs, whether they run or not.
+  std::set<std::string> others = enabled_names();
+  for (const std::string& name : asking) others.erase(name);
+  std::set<std::int64_t> reserved;
+  reserved.insert(api_port());
+  for (const supervisor::PortClaim& claim : supervisor::port_claims(*snapshot, others))
+    reserved.insert(claim.port);
+  const std::vector<supervisor::PortClaim> claims = supervisor::port_claims(*snapshot, asking);
+  auto work = [claims, reserved] {
+    return supervisor::assign_ports(claims, reserved, [](const supervisor::PortClaim&, std::int64_t port) {
+      return supervisor::port_in_use(port);
+    });
+  };
+  const std::vector<supervisor::PortMove> moves = co_await offload(workers, work);
+  for (const supervisor::PortMove& move : moves) {
+    const std::string& name = move.claim.process_name;
+    const std::string what = name + " " + move.claim.field + " " + std::to_string(move.claim.port);
+    if (move.to == 0) {
+      log.warning(what + " is taken and stays as it is");
+      continue;
+    }
+    json::object updates;
+    updates[move.claim.field] = move.to;
+    const Result<void> saved = co_await save_block(name, updates, config::Manager::Persist::yes);
+    if (!saved) {
+      log.warning(what + " is taken; the move to " + std::to_string(move.to) +
+                  " was not saved: " + saved.error().to_string());
+      continue;
+    }
+    port_changes[name].push_back({move.claim.field, move.claim.port, move.to});
+    log.info(what + " is taken, moved to " + std::to_string(move.to));
+  }
+}
+
+asio::awaitable<void> Engine::Impl::boot_one(std::string process_name, std::set<std::string> needs) {
+  for (const std::string& need : needs) {
+    while (!settled.contains(need) && !shutting_down) {
+      const auto event = boot_waiters[need];
+      if (!event) break;
+      co_await event->async_wait(token);
+    }
+  }
+  if (!shutting_down) {
+    const Result<void> started = co_await supervisor.start_and_settle(process_name);
+    if (!started) {
+      for (const std::string& need : needs) {
+        const supervisor::ServiceInfo info = supervisor.info(need);
+        if (info.state == supervisor::State::running) continue;
+        log.warning(process_name + " needs " + need + ", which is " +
+                    std::string(codec::enum_name(info.state)) +
+                    (info.reason.empty() ? "" : ": " + info.reason));
+      }
+    }
+  }
+  settled.insert(process_name);
+  if (const auto event = boot_waiters[process_name]) event->cancel();
+}
+
+asio::awaitable<void> Engine::Impl::boot() {
+  log.info(logs::start_marker(version(manager->environment()), ::getpid()));
+  if (::geteuid() != 0) log.info("not running as root: users, ownership and data links are left as they are");
+  write_run_files();
+  std::set<std::string> names = enabled_names();
+  // The frontend is started at boot only when it is installed (LIF-7).
+  for (const auto* ref : config()->of_key("dumb_frontend")) {
+    const std::string directory = jsonx::string_at(config()->block(*ref), "config_dir");
+    std::error_code ignored;
+    if (names.contains(ref->process_name) &&
+        !std::filesystem::exists(root().map(directory) / ".output/server/index.mjs", ignored)) {
+      log.info(ref->process_name + " is not installed and is not started");
+      names.erase(ref->process_name);
+    }
+  }
+  co_await reserve_ports(names);
+  for (const std::string& name : names) {
+    if (const auto* ref = config()->find(name)) refresh_generated(*ref);
+  }
+  phase = Phase::starting_services;
+  write_run_files();
+  const graph::Needs needs = graph::needs_of(*config(), catalog, names);
+  for (const std::string& name : names) boot_waiters[name] = event_of(context);
+  auto open = std::make_shared<std::size_t>(names.size());
+  const auto finished = event_of(context);
+  for (const auto& [name, targets] : needs) {
+    auto done = [this, open, finished, name = name](std::exception_ptr error) {
+      if (error) log.error(name + ": the boot start ended by an exception");
+      if (--*open == 0) finished->cancel();
+    };
+    asio::co_spawn(context, boot_one(name, targets), std::move(done));
+  }
+  while (*open > 0) co_await finished->async_wait(token);
+  boot_waiters.clear();
+  if (shutting_down) co_return;
+  phase = Phase::stabilizing;
+  bool all_up = true;
+  for (const std::string& name : names) all_up &= supervisor.info(name).state == supervisor::State::running;
+  phase = all_up ? Phase::ready : Phase::degraded;
+  log.info(all_up ? "all enabled services are running"
+                  : "boot is over; not every enabled service is running");
+  write_run_files();
+}
+
+void Engine::Impl::kill_now() {
+  for (const std::string& name : supervisor.occupied()) supervisor.kill(name);
+}
+
+asio::awaitable<void> Engine::Impl::shutdown() {
+  if (shutting_down) {
+    const auto event = shutdown_done;
+    while (event && phase != Phase::shutting_down) co_await event->async_wait(token);
+    if (event) co_await event->async_wait(token);
+    co_return;
+  }
+  shutting_down = true;
+  const SteadyTime begun = system_clock().now();
+  shutdown_done = event_of(context);
+  phase = Phase::shutting_down;
+  log.info("shutting down");
+  supervisor.refuse_starts();
+  write_run_files();
+  for (const auto& [name, event] : boot_waiters) {
+    if (event) event->cancel();
+  }
+  // Whatever is not a process yet is called off first.
+  for (const supervisor::ServiceInfo& info : supervisor.all()) {
+    if (!supervisor.preemptible(info.process_name)) continue;
+    const std::string name = info.process_name;
+    const Result<void> stopped = co_await supervisor.stop_and_wait(name);
+    if (!stopped) log.warning(stopped.error().to_string());
+  }
+  const std::vector<std::string> running = supervisor.occupied();
+  const std::set<std::string> names(running.begin(), running.end());
+  graph::Needs needs = graph::needs_of(*config(), catalog, names);
+  const std::vector<std::string>& tiers = catalog.shutdown_tiers();
+  std::map<std::string, std::size_t> tier_of;
+  for (const std::string& name : running) {
+    const auto* ref = config()->find(name);
+    const catalog::Service* service = ref != nullptr ? service_of(*ref) : nullptr;
+    std::string tier = service != nullptr ? service->shutdown.tier : "remaining";
+    if (companions.contains(name)) {
+      tier = "db";
+      for (const std::string& other : names) {
+        const auto* owner = config()->find(other);
+        if (owner != nullptr && owner->config_key == "postgres") needs[name].insert(other);
+        if (owner != nullptr && owner->config_key == "pgadmin") needs[other].insert(name);
+      }
+    }
+    tier_of[name] = static_cast<std::size_t>(std::find(tiers.begin(), tiers.end(), tier) - tiers.begin());
+  }
+  const std::vector<std::vector<std::string>> groups = graph::stop_groups(tier_of, needs);
+  // LIF-79: the graces of all groups together fit the budget, less what the database and unmounting need.
+  if (const json::value* budget = jsonx::find(config()->effective(), {"dumb", "shutdown_timeout"});
+      budget != nullptr && budget->is_number() && budget->to_number<double>() > 0) {
+    double wanted = 0;
+    for (const std::vector<std::string>& group : groups) {
+      double longest = 0;
+      for (const std::string& name : group) {
+        longest = std::max(longest, std::chrono::duration<double>(stop_plan(name).grace).count());
+      }
+      wanted += longest;
+    }
+    const double have = std::max(1.0, budget->to_number<double>() - 7.0);
+    if (wanted > have) grace_factor = have / wanted;
+  }
+  for (const std::vector<std::string>& group : groups) {
+    auto open = std::make_shared<std::size_t>(group.size());
+    const auto finished = event_of(context);
+    for (const std::string& name : group) {
+      auto done = [this, open, finished, name](std::exception_ptr error, const Result<void>& result) {
+        if (error || !result) log.error(name + " could not be stopped");
+        if (--*open == 0) finished->cancel();
+      };
+      asio::co_spawn(context, supervisor.stop_and_wait(name), std::move(done));
+    }
+    while (*open > 0) co_await finished->async_wait(token);
+  }
+  co_await supervisor.idle();
+  const auto took = std::chrono::duration<double>(system_clock().now() - begun);
+  const std::vector<std::string> left = supervisor.occupied();
+  const std::string seconds = std::to_string(took.count());
+  log.info("shut down in " + seconds.substr(0, seconds.find('.') + 3) + " s" +
+           (left.empty() ? ", nothing is left" : "; still alive: " + text::join(left, ", ")));
+  write_run_files();
+  while (background > 0) {
+    asio::steady_timer pause(context);
+    pause.expires_after(std::chrono::milliseconds(5));
+    co_await pause.async_wait(token);
+  }
+  log.flush();
+  shutdown_done->cancel();
+}
+
+/// LIF-60: at most one write per 100 ms, the last state always written.
+void Engine::Impl::write_run_files() {
+  if (std::exchange(run_files_pending, true)) return;
+  ++background;
+  auto done = [this](std::exception_ptr) { --background; };
+  asio::co_spawn(context, write_run_files_soon(), std::move(done));
+}
+
+asio::awaitable<void> Engine::Impl::write_run_files_soon() {
+  asio::steady_timer pause(context);
+  pause.expires_after(std::chrono::milliseconds(shutting_down ? 1 : 100));
+  co_await pause.async_wait(token);
+  run_files_pending = false;
+  json::object running;
+  for (const supervisor::ServiceInfo& info : supervisor.all()) {
+    if (info.state == supervisor::State::running && info.pid > 0) running[info.process_name] = info.pid;
+  }
+  for (const auto* ref : config()->of_key("dumb_api_service")) running[ref->process_name] = ::getpid();
+  if (shutting_down) running.clear();
+  json::object startup;
+  startup["phase"] = codec::enum_name(phase);
+  startup["terminal"] = phase == Phase::ready || phase == Phase::degraded;
+  startup["started_at"] = unix_seconds(started_at);
+  const std::string processes = jsonx::print(running);
+  const std::string state = jsonx::print(startup);
+  const std::filesystem::path directory = root().map("/healthcheck");
+  auto work = [processes, state, directory] {
+    if (auto made = file::make_directories(directory); !made) return made;
+    auto first = file::write_atomic(directory / "running_processes.json", processes);
+    if (!first) return first;
+    return file::write_atomic(directory / "startup_state.json", state);
+  };
+  const Result<void> written = co_await offload(workers, work);
+  if (!written) log.warning("the health files cannot be written: " + written.error().to_string());
+}
+
+}  // namespace dumb::engine

@@ -1,0 +1,283 @@
+#include "engine/impl.hpp"
+
+#include <grp.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json.hpp>
+#include <cstdlib>
+#include <ctime>
+#include <dumb/base/text.hpp>
+#include <thread>
+
+namespace dumb::engine {
+namespace {
+
+unsigned pool_size() {
+  return std::max(4U, std::thread::hardware_concurrency());
+}
+
+const json::object empty_object;
+
+const json::object& object_at(const json::object& document, const JsonPath& path) {
+  const json::value* value = jsonx::find(document, path);
+  return value != nullptr && value->is_object() ? value->get_object() : empty_object;
+}
+
+std::int64_t integer_at(const json::object& object, std::string_view key, std::int64_t otherwise) {
+  const json::value* value = object.if_contains(key);
+  return value != nullptr && value->is_int64() ? value->get_int64() : otherwise;
+}
+
+}  // namespace
+
+asio::awaitable<void> Gate::enter() {
+  constexpr auto token = asio::as_tuple(asio::use_awaitable);
+  while (held_) {
+    auto turn = std::make_shared<asio::steady_timer>(executor_);
+    turn->expires_at(asio::steady_timer::time_point::max());
+    waiting_.push_back(turn);
+    co_await turn->async_wait(token);
+    std::erase(waiting_, turn);  // still there when a cancellation woke it
+  }
+  held_ = true;
+}
+
+void Gate::leave() {
+  held_ = false;
+  if (waiting_.empty()) return;
+  const auto next = waiting_.front();
+  waiting_.erase(waiting_.begin());
+  next->cancel();
+}
+
+std::string version(const config::Environment& environment) {
+  const auto found = environment.find("DUMB_VERSION");
+  if (found != environment.end() && !text::blank(found->second))
+    return std::string(text::trim(found->second));
+  return DUMB_VERSION_STRING;
+}
+
+namespace {
+
+logs::MainLogOptions main_log_options(const config::Manager& manager, const Options& options,
+                                      const std::optional<supervisor::Identity>& owner);
+
+std::optional<supervisor::Identity> identity_of(const json::object& document) {
+  if (::geteuid() != 0) return std::nullopt;
+  supervisor::Identity identity;
+  identity.uid = static_cast<uid_t>(integer_at(document, "puid", 1000));
+  identity.gid = static_cast<gid_t>(integer_at(document, "pgid", 1000));
+  identity.groups.push_back(identity.gid);
+  // Device groups given to the container survive; root's own group does not.
+  std::vector<gid_t> own(static_cast<std::size_t>(std::max(0, ::getgroups(0, nullptr))));
+  const int count = ::getgroups(static_cast<int>(own.size()), own.data());
+  for (int i = 0; i < count; ++i) {
+    const gid_t group = own[static_cast<std::size_t>(i)];
+    if (group != 0 && group != identity.gid) identity.groups.push_back(group);
+  }
+  return identity;
+}
+
+logs::MainLogOptions main_log_options(const config::Manager& manager, const Options& options,
+                                      const std::optional<supervisor::Identity>& owner) {
+  const json::object& dumb = object_at(manager.snapshot()->effective(), {"dumb"});
+  logs::MainLogOptions log;
+  log.directory = options.root.map(jsonx::string_at(dumb, "log_dir", "/log"));
+  log.name = jsonx::string_at(dumb, "log_name", "DUMB");
+  log.threshold = parse_level(jsonx::string_at(dumb, "log_level", "INFO")).value_or(Level::info);
+  log.max_size = logs::parse_size(jsonx::string_at(dumb, "log_size", "10M"));
+  log.keep = static_cast<int>(std::clamp<std::int64_t>(integer_at(dumb, "log_count", 2), 0, 10'000));
+  log.color = jsonx::bool_at(dumb, "color_log", true);
+  log.standard_output = options.log_to_standard_output;
+  if (owner) {
+    log.uid = owner->uid;
+    log.gid = owner->gid;
+  }
+  return log;
+}
+
+}  // namespace
+
+Engine::Impl::Impl(asio::io_context& io, Options opened, catalog::Catalog known,
+                   std::unique_ptr<config::Manager> file)
+    : context(io),
+      options(std::move(opened)),
+      catalog(std::move(known)),
+      manager(std::move(file)),
+      log(main_log_options(*manager, options, identity_of(manager->snapshot()->effective()))),
+      workers(pool_size()),
+      mount_workers(2),
+      supervisor(io.get_executor(), mount_workers, *this, log,
+                 {.run_directory = options.root.map("/run/dumb"),
+                  .immediate_exit_watch = options.immediate_exit_watch,
+                  .drain_limit = std::chrono::seconds(2),
+                  .kill_wait = std::chrono::seconds(5),
+                  .clock = nullptr}),
+      save_gate(io.get_executor()),
+      started_at(system_clock().wall()) {
+  log.set_secrets(manager->secret_values());
+  manager->on_change([this](const std::vector<JsonPath>&) { configure_logs(); });
+}
+
+Engine::Impl::~Impl() {
+  workers.stop();
+  mount_workers.stop();
+  workers.join();
+  mount_workers.join();
+}
+
+logs::MainLogOptions Engine::Impl::log_options() const {
+  return main_log_options(*manager, options, service_identity());
+}
+
+void Engine::Impl::configure_logs() {
+  log.configure(log_options());
+  log.set_secrets(manager->secret_values());
+}
+
+std::optional<supervisor::Identity> Engine::Impl::service_identity() const {
+  return identity_of(config()->effective());
+}
+
+std::string Engine::Impl::home_of_service_user() const {
+  const auto identity = service_identity();
+  if (!identity) return {};
+  passwd entry{};
+  passwd* found = nullptr;
+  std::vector<char> buffer(16384);
+  if (::getpwuid_r(identity->uid, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr) {
+    return found->pw_dir;
+  }
+  return root().map("/home/DUMB").native();
+}
+
+std::string Engine::Impl::api_host() const {
+  if (options.host) return *options.host;
+  return jsonx::string_at(object_at(config()->effective(), {"dumb", "api_service"}), "host", "127.0.0.1");
+}
+
+int Engine::Impl::api_port() const {
+  if (options.port) return *options.port;
+  return static_cast<int>(
+      integer_at(object_at(config()->effective(), {"dumb", "api_service"}), "port", 8000));
+}
+
+// ---- the facade ----
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::open(asio::io_context& context, Options options) {
+  std::vector<Error> problems;
+  auto catalog =
+      catalog::Catalog::load(options.catalog_directory.empty() ? options.catalog_directory
+                                                               : options.root.map(options.catalog_directory),
+                             problems);
+  if (!catalog) return catalog.error();
+  config::OpenOptions file;
+  file.file = options.root.map(options.config_file);
+  file.root = options.root;
+  file.model = catalog->model();
+  file.environment = options.environment;
+  file.env_file = options.root.map("/config/.env");
+  file.secrets_dir = options.root.map("/run/secrets");
+  auto manager = config::Manager::open(std::move(file));
+  if (!manager) return manager.error();
+  // CFG-13: before any log line is written.
+  const std::string zone = jsonx::string_at((*manager)->snapshot()->effective(), "tz");
+  if (!zone.empty()) {
+    ::setenv("TZ", zone.c_str(), 1);
+    ::tzset();
+  }
+  auto impl = std::make_unique<Impl>(context, std::move(options), std::move(*catalog), std::move(*manager));
+  for (const Error& problem : problems) impl->log.error("catalogue: " + problem.to_string());
+  return std::unique_ptr<Engine>(new Engine(std::move(impl)));
+}
+
+asio::any_io_executor Engine::get_executor() const {
+  return impl_->context.get_executor();
+}
+config::SnapshotPtr Engine::config() const {
+  return impl_->config();
+}
+const catalog::Catalog& Engine::services() const {
+  return impl_->catalog;
+}
+const Root& Engine::root() const {
+  return impl_->root();
+}
+Log& Engine::log() {
+  return impl_->log;
+}
+std::string Engine::host() const {
+  return impl_->api_host();
+}
+int Engine::port() const {
+  return impl_->api_port();
+}
+bool Engine::shutting_down() const {
+  return impl_->shutting_down;
+}
+
+std::vector<std::string> Engine::allowed_hosts() const {
+  std::vector<std::string> hosts;
+  const json::value* list = jsonx::find(config()->effective(), {"dumb", "api_service", "allowed_hosts"});
+  if (list == nullptr || !list->is_array()) return hosts;
+  for (const json::value& host : list->get_array()) hosts.push_back(jsonx::scalar_text(host));
+  return hosts;
+}
+
+asio::awaitable<void> Engine::boot() {
+  return impl_->boot();
+}
+asio::awaitable<void> Engine::shutdown() {
+  return impl_->shutdown();
+}
+void Engine::kill_now() {
+  impl_->kill_now();
+}
+Result<void> Engine::reload() {
+  return impl_->reload();
+}
+asio::awaitable<Result<OperationReply>> Engine::start(std::string name) {
+  return impl_->start(std::move(name));
+}
+asio::awaitable<Result<OperationReply>> Engine::stop(std::string name) {
+  return impl_->stop(std::move(name));
+}
+asio::awaitable<Result<OperationReply>> Engine::restart(std::string name) {
+  return impl_->restart(std::move(name));
+}
+Result<ServiceStatus> Engine::status(std::string_view name) const {
+  return impl_->status(name);
+}
+asio::awaitable<Result<ServiceHealth>> Engine::status_with_health(std::string name) {
+  return impl_->status_with_health(std::move(name));
+}
+asio::awaitable<HealthReport> Engine::health() {
+  return impl_->health();
+}
+asio::awaitable<ProcessList> Engine::processes() {
+  return impl_->processes();
+}
+asio::awaitable<Result<ProcessDetail>> Engine::process(std::string name, std::string scope) {
+  return impl_->process(std::move(name), std::move(scope));
+}
+Capabilities Engine::capabilities() const {
+  return {};
+}
+asio::awaitable<Result<LogChunk>> Engine::logs(LogQuery query) {
+  return impl_->logs(std::move(query));
+}
+Result<json::object> Engine::config_of(std::optional<std::string> name) const {
+  return impl_->config_of(std::move(name));
+}
+asio::awaitable<Result<json::object>> Engine::update_config(ConfigUpdate update) {
+  return impl_->update_config(std::move(update));
+}
+
+}  // namespace dumb::engine

@@ -1,0 +1,165 @@
+#pragma once
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <dumb/catalog/catalog.hpp>
+#include <dumb/config/manager.hpp>
+#include <dumb/engine/engine.hpp>
+#include <dumb/graph/needs.hpp>
+#include <dumb/logs/log_service.hpp>
+#include <dumb/logs/redact.hpp>
+#include <dumb/logs/settings.hpp>
+#include <dumb/setup/setup.hpp>
+#include <dumb/supervisor/ports.hpp>
+#include <dumb/supervisor/resolve.hpp>
+#include <dumb/supervisor/supervisor.hpp>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace dumb::engine {
+
+namespace asio = boost::asio;
+
+/// Runs `work` on the pool and continues on the caller's executor with its result.
+template <class F>
+asio::awaitable<std::invoke_result_t<F>> offload(asio::thread_pool& pool, F work) {
+  auto task = [work = std::move(work)]() mutable -> asio::awaitable<std::invoke_result_t<F>> {
+    co_return work();
+  };
+  co_return co_await asio::co_spawn(pool, std::move(task), asio::use_awaitable);
+}
+
+/// Phases of LIF-31 that this process goes through.
+enum class Phase {
+  initializing,
+  preinstalling,
+  starting_services,
+  stabilizing,
+  ready,
+  degraded,
+  shutting_down
+};
+BOOST_DESCRIBE_ENUM(Phase, initializing, preinstalling, starting_services, stabilizing, ready, degraded,
+                    shutting_down)
+
+/// A coroutine lock: waiters get it in order. One thread.
+class Gate {
+ public:
+  explicit Gate(asio::any_io_executor executor) : executor_(std::move(executor)) {}
+  /// Resolves with the gate held; give it back with leave().
+  asio::awaitable<void> enter();
+  void leave();
+
+ private:
+  asio::any_io_executor executor_;
+  bool held_ = false;
+  std::vector<std::shared_ptr<asio::steady_timer>> waiting_;
+};
+
+class Engine::Impl final : public supervisor::ServiceSource {
+ public:
+  Impl(asio::io_context& context, Options options, catalog::Catalog catalog,
+       std::unique_ptr<config::Manager> manager);
+  ~Impl() override;
+
+  // ServiceSource (source.cpp)
+  asio::awaitable<Result<void>> setup(std::string process_name) override;
+  Result<supervisor::WaitPlan> waits(const std::string& process_name) override;
+  Result<supervisor::LaunchPlan> launch_plan(const std::string& process_name) override;
+  supervisor::StopPlan stop_plan(const std::string& process_name) override;
+  asio::awaitable<Result<bool>> post_start(std::string process_name) override;
+  asio::awaitable<void> after_stop(std::string process_name) override;
+  void changed(const std::string& process_name) override;
+
+  // Boot and shutdown (boot.cpp)
+  asio::awaitable<void> boot();
+  asio::awaitable<void> boot_one(std::string process_name, std::set<std::string> needs);
+  asio::awaitable<void> shutdown();
+  void kill_now();
+  void end_background();
+  asio::awaitable<void> reserve_ports(std::set<std::string> of);
+  std::set<std::string> enabled_names() const;
+  void write_run_files();
+  asio::awaitable<void> write_run_files_soon();
+
+  // Operations and answers (operations.cpp, answers.cpp)
+  asio::awaitable<Result<OperationReply>> start(std::string process_name);
+  asio::awaitable<Result<OperationReply>> stop(std::string process_name);
+  asio::awaitable<Result<OperationReply>> restart(std::string process_name);
+  Result<config::BlockRef> find(std::string_view process_name) const;
+  Result<config::BlockRef> find_operable(std::string_view process_name) const;
+  OperationReply reply(std::string_view status, const std::string& process_name);
+  Result<ServiceStatus> status(std::string_view process_name) const;
+  asio::awaitable<Result<ServiceHealth>> status_with_health(std::string process_name);
+  asio::awaitable<health::Verdict> verdict_of(std::string process_name);
+  asio::awaitable<HealthReport> health();
+  asio::awaitable<ProcessList> processes();
+  asio::awaitable<Result<ProcessDetail>> process(std::string process_name, std::string scope);
+  asio::awaitable<std::optional<std::string>> version_of(config::BlockRef ref);
+  asio::awaitable<Result<LogChunk>> logs(LogQuery query);
+
+  // Configuration (configuration.cpp)
+  Result<json::object> config_of(std::optional<std::string> process_name) const;
+  asio::awaitable<Result<json::object>> update_config(ConfigUpdate update);
+  /// Plans, writes on a worker and commits one change; serialised with every other.
+  asio::awaitable<Result<void>> save_block(std::string process_name, json::object updates,
+                                           config::Manager::Persist persist);
+  asio::awaitable<Result<void>> apply(config::Change change);
+  Result<void> reload();
+  void configure_logs();
+  logs::MainLogOptions log_options() const;
+  void refresh_generated(const config::BlockRef& ref);
+
+  // Names and identities (impl.cpp)
+  config::SnapshotPtr config() const { return manager->snapshot(); }
+  const catalog::Service* service_of(const config::BlockRef& ref) const {
+    return catalog.find(ref.config_key);
+  }
+  std::optional<supervisor::Identity> service_identity() const;
+  std::string home_of_service_user() const;
+  bool is_api(const config::BlockRef& ref) const { return ref.config_key == "dumb_api_service"; }
+  std::filesystem::path run_directory() const { return root().map("/run/dumb"); }
+  const Root& root() const { return options.root; }
+  std::string api_host() const;
+  int api_port() const;
+
+  struct CachedVerdict {
+    health::Verdict verdict;
+    SteadyTime at;
+    std::shared_ptr<asio::steady_timer> under_way;  // cancelled when the probe is over
+  };
+
+  asio::io_context& context;
+  Options options;
+  catalog::Catalog catalog;
+  std::unique_ptr<config::Manager> manager;
+  logs::LogService log;
+  asio::thread_pool workers;
+  asio::thread_pool mount_workers;  // tries of mounts may hang for seconds; they never delay other work
+  supervisor::Supervisor supervisor;
+  Gate save_gate;
+  Phase phase = Phase::initializing;
+  WallTime started_at;
+  bool shutting_down = false;
+  double grace_factor = 1.0;
+  std::shared_ptr<asio::steady_timer> shutdown_done;
+  std::set<std::string> set_up;                         // LIF-28: configured in this run
+  std::map<std::string, json::object> setup_generated;  // by process name
+  std::map<std::string, std::vector<PortChange>> port_changes;
+  std::set<std::string> api_start;  // started through the API: enable and persist first
+  std::map<std::string, setup::Outcome::Companion> companions;
+  std::map<std::string, std::shared_ptr<asio::steady_timer>> boot_waiters;  // cancelled when settled
+  std::set<std::string> settled;
+  std::map<std::string, CachedVerdict> verdicts;
+  bool run_files_pending = false;
+  std::size_t background = 0;  // run-file writers under way
+};
+
+}  // namespace dumb::engine

@@ -1,0 +1,90 @@
+// start, stop, restart as the API asks for them.
+#include <boost/json.hpp>
+#include <dumb/base/codec.hpp>
+#include <dumb/base/text.hpp>
+
+#include "engine/impl.hpp"
+
+namespace dumb::engine {
+
+Result<config::BlockRef> Engine::Impl::find(std::string_view process_name) const {
+  if (text::blank(process_name)) return Error(Errc::invalid_argument, "process_name must not be blank");
+  const std::string folded = text::fold(process_name);
+  if (const auto* ref = config()->resolve(process_name)) return *ref;
+  if (folded == "dumbapi" || folded == "dmbapi") {
+    for (const auto* ref : config()->of_key("dumb_api_service")) return *ref;
+  }
+  return Error(Errc::not_found, "there is no process named '" + std::string(text::trim(process_name)) + "'");
+}
+
+Result<config::BlockRef> Engine::Impl::find_operable(std::string_view process_name) const {
+  auto ref = find(process_name);
+  if (!ref) return ref;
+  if (is_api(*ref)) {
+    return Error(Errc::unsupported, "is DUMB itself and cannot be started, stopped or restarted",
+                 ref->process_name);
+  }
+  if (shutting_down) return Error(Errc::unavailable, "DUMB is shutting down", ref->process_name);
+  return ref;
+}
+
+OperationReply Engine::Impl::reply(std::string_view status, const std::string& process_name) {
+  OperationReply answer;
+  answer.status = std::string(status);
+  answer.process_name = process_name;
+  if (const auto moved = port_changes.find(process_name); moved != port_changes.end()) {
+    answer.port_changes = moved->second;
+  }
+  return answer;
+}
+
+asio::awaitable<Result<OperationReply>> Engine::Impl::start(std::string process_name) {
+  const auto ref = find_operable(process_name);
+  if (!ref) co_return ref.error();
+  const std::string name = ref->process_name;
+  if (supervisor.info(name).state == supervisor::State::running) {
+    port_changes.erase(name);
+    co_return reply("Service started successfully", name);
+  }
+  if (supervisor.busy(name)) co_return Error(Errc::conflict, "another operation is under way", name);
+  api_start.insert(name);
+  const Result<void> started = co_await supervisor.start(name);
+  if (!started) co_return Error(started.error().code(), started.error().message(), name);
+  co_return reply("Service started successfully", name);
+}
+
+asio::awaitable<Result<OperationReply>> Engine::Impl::stop(std::string process_name) {
+  const auto ref = find_operable(process_name);
+  if (!ref) co_return ref.error();
+  const std::string name = ref->process_name;
+  port_changes.erase(name);
+  if (ref->config_key == "postgres" && supervisor.info("pgAgent").pid > 0) {
+    const std::string companion = "pgAgent";
+    const Result<void> stopped = co_await supervisor.stop_and_wait(companion);
+    if (!stopped) log.warning(stopped.error().to_string());
+  }
+  const Result<supervisor::StopReply> stopped = co_await supervisor.stop(name);
+  if (!stopped) co_return Error(stopped.error().code(), stopped.error().message(), name);
+  const bool joined = *stopped == supervisor::StopReply::already_stopping;
+  co_return reply(joined ? "Shutdown already in progress" : "Service stopped successfully", name);
+}
+
+asio::awaitable<Result<OperationReply>> Engine::Impl::restart(std::string process_name) {
+  const auto ref = find_operable(process_name);
+  if (!ref) co_return ref.error();
+  const std::string name = ref->process_name;
+  if (supervisor.busy(name) && !supervisor.preemptible(name)) {
+    co_return Error(Errc::conflict, "another operation is under way", name);
+  }
+  api_start.insert(name);
+  const Result<void> started = co_await supervisor.restart(name);
+  if (!started) co_return Error(started.error().code(), started.error().message(), name);
+  const supervisor::ServiceInfo info = supervisor.info(name);
+  if (info.state != supervisor::State::running) {
+    co_return Error(Errc::spawn_failed,
+                    "is " + std::string(codec::enum_name(info.state)) + " after the restart", name);
+  }
+  co_return reply("Service restarted successfully", name);
+}
+
+}  // namespace dumb::engine

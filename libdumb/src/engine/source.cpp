@@ -1,0 +1,243 @@
+// What the supervisor asks: setup, waits, launch, stop, post-start of one service.
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json.hpp>
+#include <csignal>
+#include <dumb/base/atomic_file.hpp>
+#include <dumb/base/text.hpp>
+#include <dumb/supervisor/mounts.hpp>
+#include <filesystem>
+#include <map>
+
+#include "engine/impl.hpp"
+
+namespace dumb::engine {
+namespace {
+
+int signal_number(std::string_view name) {
+  static const std::map<std::string, int, std::less<>> known{{"SIGTERM", SIGTERM},
+                                                             {"SIGINT", SIGINT},
+                                                             {"SIGQUIT", SIGQUIT},
+                                                             {"SIGHUP", SIGHUP},
+                                                             {"SIGKILL", SIGKILL}};
+  const auto found = known.find(name);
+  return found == known.end() ? SIGTERM : found->second;
+}
+
+logs::LineFormat format_of(std::string_view key) {
+  if (key == "zurg") return logs::LineFormat::zurg;
+  if (key == "cli_debrid") return logs::LineFormat::cli_debrid;
+  if (key == "traefik") return logs::LineFormat::traefik;
+  return logs::LineFormat::general;
+}
+
+Level level_of(const json::object& block) {
+  return parse_level(jsonx::string_at(block, "log_level", "INFO")).value_or(Level::info);
+}
+
+}  // namespace
+
+/// Recomputes the generated layer of a block: what setup decided, and the waits that depend on other
+/// services.
+void Engine::Impl::refresh_generated(const config::BlockRef& ref) {
+  json::object members = setup_generated[ref.process_name];
+  std::vector<std::string> decypharr;
+  if (const auto blocks = config()->of_key("decypharr"); !blocks.empty() && blocks.front()->enabled) {
+    const std::string path = jsonx::string_at(config()->block(*blocks.front()), "config_file");
+    const auto text = file::read(root().map(path));
+    decypharr = supervisor::decypharr_mounts(*config(), text ? *text : std::string());
+  }
+  for (auto& [name, value] : supervisor::injected_waits(*config(), ref, manager->model(), decypharr)) {
+    json::value& present = members[name];
+    if (present.is_array() && value.is_array()) {
+      for (json::value& element : value.get_array()) present.get_array().push_back(element);
+    } else {
+      present = value;
+    }
+  }
+  manager->set_generated(ref.path, std::move(members));
+}
+
+asio::awaitable<Result<void>> Engine::Impl::setup(std::string process_name) {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  if (companions.contains(process_name)) co_return Result<void>();
+  auto found = find(process_name);
+  if (!found) co_return found.error();
+  config::BlockRef ref = *found;
+  port_changes.erase(ref.process_name);
+  if (api_start.erase(ref.process_name) != 0) {
+    set_up.erase(ref.process_name);
+    if (!ref.enabled) {
+      json::object updates;
+      updates["enabled"] = true;
+      const Result<void> saved =
+          co_await save_block(ref.process_name, updates, config::Manager::Persist::yes);
+      if (!saved) co_return saved.error();
+    }
+    std::set<std::string> one;
+    one.insert(ref.process_name);
+    co_await reserve_ports(one);
+  }
+  if (service_of(ref) == nullptr || set_up.contains(ref.process_name)) {
+    refresh_generated(ref);
+    co_return Result<void>();
+  }
+  setup::Context request;
+  request.catalog = &catalog;
+  request.config = config();
+  request.block = ref;
+  request.root = root();
+  request.service_user = service_identity();
+  request.environment = manager->environment();
+  request.log = &log;
+  request.workers = &workers;
+  request.is_running = [this](std::string_view name) {
+    return supervisor.info(name).state == supervisor::State::running;
+  };
+  request.private_directory = run_directory();
+  const Result<setup::Outcome> outcome = co_await setup::configure(request);
+  if (!outcome) co_return outcome.error();
+  if (!outcome->persisted.empty()) {
+    const Result<void> saved =
+        co_await save_block(ref.process_name, outcome->persisted, config::Manager::Persist::yes);
+    if (!saved) co_return saved.error();
+  }
+  setup_generated[ref.process_name] = outcome->generated;
+  refresh_generated(ref);
+  set_up.insert(ref.process_name);
+  co_return Result<void>();
+}
+
+Result<supervisor::WaitPlan> Engine::Impl::waits(const std::string& process_name) {
+  if (companions.contains(process_name)) return supervisor::WaitPlan();
+  auto ref = find(process_name);
+  if (!ref) return ref.error();
+  supervisor::WaitPlan plan = supervisor::waits_of(config()->block(*ref), root());
+  if (port_changes.contains(process_name)) plan.limit = std::chrono::milliseconds(600'000);
+  return plan;
+}
+
+Result<supervisor::LaunchPlan> Engine::Impl::launch_plan(const std::string& process_name) {
+  supervisor::LaunchPlan plan;
+  if (const auto companion = companions.find(process_name); companion != companions.end()) {
+    plan.spec.argv = companion->second.argv;
+    plan.spec.env = companion->second.env;
+    plan.spec.directory = root().prefix();
+    plan.spec.identity = service_identity();
+    return plan;
+  }
+  auto ref = find(process_name);
+  if (!ref) return ref.error();
+  const catalog::Service* service = service_of(*ref);
+  supervisor::ResolveRequest request;
+  request.config = config();
+  request.block = *ref;
+  request.service = service;
+  request.root = root();
+  request.inherited = manager->environment();
+  request.hidden = manager->secret_variables();
+  const bool as_root = service != nullptr && service->run_as == "root";
+  if (!as_root) request.home = home_of_service_user();
+  auto resolved = supervisor::resolve_launch(request);
+  if (!resolved) return resolved.error();
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(resolved->directory, ignored)) {
+    return Error(Errc::spawn_failed,
+                 "the working directory " + root().unmap(resolved->directory).native() + " does not exist",
+                 process_name);
+  }
+  plan.spec.argv = std::move(resolved->argv);
+  plan.spec.env = std::move(resolved->env);
+  plan.spec.directory = resolved->directory;
+  if (!as_root) plan.spec.identity = service_identity();
+  plan.config_key = ref->config_key;
+  plan.instance = ref->instance;
+  plan.endpoints = health::endpoints_of(resolved->block);
+  plan.format = format_of(ref->config_key);
+  plan.file_threshold = level_of(resolved->block);
+  // Sinks of LIF-104.
+  const bool captured = service == nullptr || service->logging.captured_to_log_file;
+  const bool suppressed = jsonx::bool_at(resolved->block, "suppress_logging", false);
+  const std::string log_file = jsonx::string_at(resolved->block, "log_file");
+  if (captured && !log_file.empty()) plan.log_file = root().map(log_file);
+  const std::string access_file = jsonx::string_at(resolved->block, "access_log_file");
+  if (ref->config_key == "traefik" && !access_file.empty()) plan.access_file = root().map(access_file);
+  plan.to_main_log = !suppressed;
+  plan.discard_output = suppressed && plan.log_file.empty();
+  return plan;
+}
+
+supervisor::StopPlan Engine::Impl::stop_plan(const std::string& process_name) {
+  supervisor::StopPlan plan;
+  if (const auto* ref = config()->find(process_name)) {
+    if (const catalog::Service* service = service_of(*ref)) {
+      plan.signal = signal_number(service->shutdown.signal);
+      plan.grace = std::chrono::seconds(service->shutdown.attempts * service->shutdown.wait_seconds);
+    }
+  }
+  plan.grace = std::chrono::duration_cast<std::chrono::milliseconds>(plan.grace * grace_factor);
+  return plan;
+}
+
+asio::awaitable<Result<bool>> Engine::Impl::post_start(std::string process_name) {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  const auto ref = find(process_name);
+  if (companions.contains(process_name) || !ref || service_of(*ref) == nullptr) co_return false;
+  setup::Context request;
+  request.catalog = &catalog;
+  request.config = config();
+  request.block = *ref;
+  request.root = root();
+  request.service_user = service_identity();
+  request.environment = manager->environment();
+  request.log = &log;
+  request.workers = &workers;
+  request.is_running = [this](std::string_view name) {
+    return supervisor.info(name).state == supervisor::State::running;
+  };
+  request.private_directory = run_directory();
+  const Result<setup::Outcome> outcome = co_await setup::post_start(request);
+  if (!outcome) co_return outcome.error();
+  for (const setup::Outcome::Companion& companion : outcome->companions) {
+    companions[companion.process_name] = companion;
+    const std::string name = companion.process_name;
+    const Result<void> started = co_await supervisor.start(name);
+    if (!started) log.warning(name + " failed to start: " + started.error().message());
+  }
+  co_return outcome->restart_needed;
+}
+
+/// LIF-81: nothing stays mounted where this service mounted, and never anything but exactly that point.
+asio::awaitable<void> Engine::Impl::after_stop(std::string process_name) {
+  const auto* ref = config()->find(process_name);
+  if (ref == nullptr || ref->config_key != "rclone") co_return;
+  const json::object& block = config()->block(*ref);
+  const std::string directory = jsonx::string_at(block, "mount_dir");
+  std::string name = jsonx::string_at(block, "mount_name");
+  while (name.starts_with('/')) name.erase(0, 1);
+  if (directory.empty() || name.empty()) co_return;
+  const std::filesystem::path point = root().map(std::filesystem::path(directory) / name);
+  struct Unmounted {
+    Result<void> result;
+    bool lazy = false;
+  };
+  auto work = [point] {
+    Unmounted done;
+    done.result = supervisor::unmount(point, done.lazy);
+    return std::make_shared<Unmounted>(std::move(done));
+  };
+  const std::shared_ptr<Unmounted> done = co_await offload(workers, work);
+  if (!done->result) {
+    log.error(process_name + ": " + done->result.error().to_string());
+  } else if (done->lazy) {
+    log.warning(process_name + ": " + root().unmap(point).native() + " was busy and is detached lazily");
+  }
+}
+
+void Engine::Impl::changed(const std::string& process_name) {
+  verdicts.erase(process_name);
+  write_run_files();
+}
+
+}  // namespace dumb::engine
