@@ -82,6 +82,14 @@ std::vector<CommandInfo> make_commands() {
        "A running service takes most settings up at its next start.",
        run_config_set},
       {"capabilities", "list what the server can do", {}, {}, "", run_capabilities},
+      {"healthcheck",
+       "check the running services without asking the server",
+       {},
+       {root, {"--config", "", "FILE", "the configuration (default: config/dumb_config.json)"}},
+       "For containers: looks at the processes and ports the server has recorded in\n"
+       "healthcheck/ beneath the root, for at most 8 seconds. Nothing is written. Prints\n"
+       "one line; exit status 1 when something is wrong.",
+       run_healthcheck},
       {"version", "print the version of this program and of the server", {}, {}, "", run_version},
   };
 }

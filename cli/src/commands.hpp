@@ -22,6 +22,7 @@ Result<ExitCode> run_config_show(Context& context, const Invocation& invocation)
 Result<ExitCode> run_config_get(Context& context, const Invocation& invocation);
 Result<ExitCode> run_config_set(Context& context, const Invocation& invocation);
 Result<ExitCode> run_capabilities(Context& context, const Invocation& invocation);
+Result<ExitCode> run_healthcheck(Context& context, const Invocation& invocation);
 Result<ExitCode> run_version(Context& context, const Invocation& invocation);
 
 }  // namespace dumb::cli

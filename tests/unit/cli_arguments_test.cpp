@@ -101,3 +101,18 @@ TEST_CASE("every command of the table can be named", "[cli]") {
     CHECK(cli::find_command(command.name) == &command);
   }
 }
+
+TEST_CASE("the manual names every command and option", "[cli]") {
+  const std::string manual = test::read_text(DUMB_SOURCE_DIR "/docs/cli.md");
+  const auto check_options = [&](std::span<const cli::OptionInfo> options) {
+    for (const auto& option : options) {
+      CHECK_THAT(manual, ContainsSubstring("`" + std::string(option.name)));
+      if (!option.letter.empty()) CHECK_THAT(manual, ContainsSubstring("`" + std::string(option.letter)));
+    }
+  };
+  check_options(cli::global_options());
+  for (const auto& command : cli::commands()) {
+    CHECK_THAT(manual, ContainsSubstring("| `" + std::string(command.name)));
+    check_options(command.options);
+  }
+}
