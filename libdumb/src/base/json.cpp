@@ -151,7 +151,20 @@ std::string place_of(std::string_view text, std::size_t offset) {
   return "line " + std::to_string(line) + ", column " + std::to_string(offset - start + 1);
 }
 
-void print_to(std::string& out, const json::value& value, const NumberText* numbers, JsonPath& path) {
+/// The text of a string, escaped as it was if it is still the same.
+std::string string_text(const json::string& string, const std::map<std::string, std::string, std::less<>>* spelled,
+                        const JsonPath& path) {
+  if (spelled != nullptr) {
+    if (const auto found = spelled->find(pointer(path)); found != spelled->end()) {
+      const auto decoded = parse(found->second);
+      if (decoded && decoded->is_string() && decoded->get_string() == string) return found->second;
+    }
+  }
+  return json::serialize(string);
+}
+
+void print_to(std::string& out, const json::value& value, const NumberText* numbers, const Spelling* spelling,
+              JsonPath& path) {
   const auto indent = [&](std::size_t depth) {
     out += '\n';
     out.append(depth * 4, ' ');
@@ -163,9 +176,9 @@ void print_to(std::string& out, const json::value& value, const NumberText* numb
       if (!std::exchange(first, false)) out += ',';
       path.emplace_back(key);
       indent(path.size());
-      out += json::serialize(key);
+      out += string_text(key, spelling == nullptr ? nullptr : &spelling->keys, path);
       out += ": ";
-      print_to(out, member, numbers, path);
+      print_to(out, member, numbers, spelling, path);
       path.pop_back();
     }
     indent(path.size());
@@ -177,7 +190,7 @@ void print_to(std::string& out, const json::value& value, const NumberText* numb
       if (index != 0) out += ',';
       path.push_back(std::to_string(index++));
       indent(path.size());
-      print_to(out, element, numbers, path);
+      print_to(out, element, numbers, spelling, path);
       path.pop_back();
     }
     indent(path.size());
@@ -191,6 +204,8 @@ void print_to(std::string& out, const json::value& value, const NumberText* numb
       }
     }
     out += text;
+  } else if (value.is_string()) {
+    out += string_text(value.get_string(), spelling == nullptr ? nullptr : &spelling->strings, path);
   } else {
     out += json::serialize(value);
   }
@@ -286,7 +301,15 @@ Result<json::value> parse(std::string_view text, NumberText* numbers, std::size_
 std::string print(const json::value& value, const NumberText* numbers) {
   std::string out;
   JsonPath path;
-  print_to(out, value, numbers, path);
+  print_to(out, value, numbers, nullptr, path);
+  out += '\n';
+  return out;
+}
+
+std::string print(const json::value& value, const Spelling& spelling) {
+  std::string out;
+  JsonPath path;
+  print_to(out, value, &spelling.numbers, &spelling, path);
   out += '\n';
   return out;
 }

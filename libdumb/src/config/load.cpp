@@ -79,11 +79,11 @@ void edit_file(json::object& document, const Edits& edits, const Model& model) {
 
 }  // namespace
 
-Result<json::object> parse_document(std::string_view text, jsonx::NumberText* numbers) {
+Result<json::object> parse_document(std::string_view text, jsonx::Spelling* spelling) {
   if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
     return Error(Errc::bad_json, "line 1, column 1: the file is empty");
   }
-  auto value = jsonx::parse(text, numbers);
+  auto value = spelling == nullptr ? jsonx::parse(text) : jsonx::parse(text, *spelling);
   if (!value) return value.error();
   if (!value->is_object()) return Error(Errc::invalid_config, {Problem{"", "must be an object"}});
   return std::move(value->get_object());
@@ -122,8 +122,8 @@ Result<Loaded> load_text(std::string_view text, const Model& model, const Overri
 
 Result<std::string> edited_text(std::string_view text, const Edits& edits, const Model& model,
                                 const Overrides& overrides, std::vector<std::string>& warnings) {
-  jsonx::NumberText numbers;
-  auto document = parse_document(text, &numbers);
+  jsonx::Spelling spelling;
+  auto document = parse_document(text, &spelling);
   if (!document) return document.error();
   auto before = user_layer(*document, model);
   if (!before) return before.error();
@@ -137,7 +137,7 @@ Result<std::string> edited_text(std::string_view text, const Edits& edits, const
   if (const auto faults = check_layers(base, effective, model); !faults.empty()) {
     return Error(Errc::invalid_config, explained(faults, overrides));
   }
-  std::string out = jsonx::print(json::value(*document), &numbers);
+  std::string out = jsonx::print(json::value(*document), spelling);
   if (!text.ends_with('\n')) out.pop_back();
   return out;
 }

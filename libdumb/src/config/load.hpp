@@ -22,7 +22,7 @@ struct Loaded {
 };
 
 /// The document in a file's text. Fails with Errc::bad_json (line and column) or Errc::invalid_config.
-Result<json::object> parse_document(std::string_view text, jsonx::NumberText* numbers = nullptr);
+Result<json::object> parse_document(std::string_view text, jsonx::Spelling* spelling = nullptr);
 
 /// Steps 3 to 8 of CFG-32. Fails with Errc::bad_json or Errc::invalid_config, every problem listed.
 Result<Loaded> load_text(std::string_view text, const Model& model, const OverrideSources& sources);

@@ -36,6 +36,16 @@ Result<json::value> parse(std::string_view text, NumberText* numbers = nullptr,
 /// Four-space indented text with a final newline, member order kept; empty objects and arrays as {} and [].
 /// A number whose spelling is in `numbers` and whose value is unchanged keeps that spelling.
 std::string print(const json::value& value, const NumberText* numbers = nullptr);
+/// How a text spelled what can be spelled in several ways, by JSON pointer.
+struct Spelling {
+  NumberText numbers;
+  std::map<std::string, std::string, std::less<>> strings;  ///< values with escapes, quotes included
+  std::map<std::string, std::string, std::less<>> keys;     ///< names with escapes, quotes included
+};
+/// parse() that also notes the spellings.
+Result<json::value> parse(std::string_view text, Spelling& spelling);
+/// print() that spells unchanged numbers, strings and names as they were.
+std::string print(const json::value& value, const Spelling& spelling);
 /// One line without blanks.
 std::string print_compact(const json::value& value);
 
