@@ -30,14 +30,14 @@ config::OpenOptions open_options(const Context& context, const Invocation& invoc
   config::OpenOptions options;
   options.root =
       stack_root(invocation.value("--root"), context.system.environment, context.system.is_root_user);
-  options.file = invocation.arguments.empty() ? options.root.map("/config/dumb_config.json")
+  options.file = invocation.arguments.empty() ? config_path({}, context.system.environment, options.root)
                                               : std::filesystem::path(invocation.arguments.front());
   options.model = catalog::Catalog::embedded().model();
   options.create = false;
   options.log = &log;
   if (invocation.has("--with-env")) {
     options.environment = context.system.environment;
-    options.env_file = options.file.parent_path() / ".env";
+    options.env_file = options.root.map("/config/.env");
     options.secrets_dir = options.root.map("/run/secrets");
   }
   return options;

@@ -42,7 +42,7 @@ std::unique_ptr<config::Manager> open_config(const Root& root, const Invocation&
                                              const Environment& environment) {
   config::OpenOptions options;
   options.root = root;
-  options.file = root.map(invocation.value("--config").value_or("/config/dumb_config.json"));
+  options.file = config_path(invocation.value("--config"), environment, root);
   options.model = catalog::Catalog::embedded().model();
   options.environment = environment;
   options.env_file = root.map("/config/.env");

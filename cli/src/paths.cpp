@@ -1,7 +1,5 @@
 #include "paths.hpp"
 
-#include <filesystem>
-
 namespace dumb::cli {
 namespace {
 
@@ -20,6 +18,13 @@ Root stack_root(const std::optional<std::string>& option, const Environment& env
   if (!root.empty() && root.front() == '/') return Root(root + "/dumb");
   const std::string home = variable(environment, "HOME");
   return Root(home.empty() ? "/" : home + "/.local/share/dumb");
+}
+
+std::filesystem::path config_path(const std::optional<std::string>& option, const Environment& environment,
+                                  const Root& root) {
+  const std::string file = option ? *option : variable(environment, "DUMB_CONFIG");
+  return root.map(file.empty() ? std::filesystem::path("/config/dumb_config.json")
+                               : std::filesystem::absolute(file));
 }
 
 }  // namespace dumb::cli

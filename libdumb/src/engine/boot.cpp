@@ -252,8 +252,11 @@ asio::awaitable<void> Engine::Impl::write_run_files_soon() {
   co_await pause.async_wait(token);
   run_files_pending = false;
   json::object running;
+  json::object start_ticks;  // tells a recycled pid from the service (LIF-120)
   for (const supervisor::ServiceInfo& info : supervisor.all()) {
-    if (info.state == supervisor::State::running && info.pid > 0) running[info.process_name] = info.pid;
+    if (info.state != supervisor::State::running || info.pid <= 0) continue;
+    running[info.process_name] = info.pid;
+    start_ticks[info.process_name] = info.start_ticks;
   }
   for (const auto* ref : config()->of_key("dumb_api_service")) running[ref->process_name] = ::getpid();
   if (shutting_down) running.clear();
@@ -261,6 +264,7 @@ asio::awaitable<void> Engine::Impl::write_run_files_soon() {
   startup["phase"] = codec::enum_name(phase);
   startup["terminal"] = phase == Phase::ready || phase == Phase::degraded;
   startup["started_at"] = unix_seconds(started_at);
+  startup["start_ticks"] = start_ticks;
   const std::string processes = jsonx::print(running);
   const std::string state = jsonx::print(startup);
   const std::filesystem::path directory = root().map("/healthcheck");
