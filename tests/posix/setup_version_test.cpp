@@ -159,6 +159,23 @@ TEST_CASE("a command is run once for all who ask and again after a minute",
   CHECK(fixture.runs("/bin/rclone") == 2);
 }
 
+TEST_CASE("different sources are asked at the same time", "[setup][API-101]") {
+  Fixture fixture;
+  // Each program ends only when the other one has been started.
+  const std::string zurg = (fixture.root / "zurg/RD/zurg.runs").native();
+  const std::string rclone = (fixture.root / "bin/rclone.runs").native();
+  fixture.program("/zurg/RD/zurg", "until [ -s '" + rclone + "' ]; do :; done; echo 'Version: v0.9.3'");
+  fixture.program("/bin/rclone", "until [ -s '" + zurg + "' ]; do :; done; echo 'rclone v1.65.1'");
+  fixture.write("/decypharr/version.txt", "v1.0.0");
+  auto future = asio::co_spawn(
+      fixture.context,
+      fixture.cache->get_all({fixture.query("zurg", "RealDebrid"), fixture.query("custom"),
+                              fixture.query("rclone", "RealDebrid"), fixture.query("decypharr")}),
+      asio::use_future);
+  fixture.context.run();
+  CHECK(future.get() == std::vector<Found>{Found("v0.9.3"), Found(), Found("1.65.1"), Found("v1.0.0")});
+}
+
 TEST_CASE("a restarted service is asked anew", "[setup][API-101]") {
   Fixture fixture;
   fixture.program("/zurg/RD/zurg", "[ \"$1\" = version ] && echo 'Version: v0.9.3'");

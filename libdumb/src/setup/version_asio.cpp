@@ -133,7 +133,17 @@ struct VersionCache::State : std::enable_shared_from_this<State> {
   std::map<std::string, std::shared_ptr<Entry>, std::less<>> entries;
   bool closed = false;  ///< the cache is gone, and with it what the options point to
 
+  /// A query on its way to its answer. Nothing is under way when `running` is null.
+  struct Pending {
+    std::shared_ptr<Entry> entry;
+    std::shared_ptr<Filled> running;
+    unsigned generation = 0;
+    Version value;
+  };
+
   std::shared_ptr<Entry> entry_of(const VersionQuery& query);
+  Pending begin(const VersionQuery& query);
+  void follow(Pending& pending);
   std::shared_ptr<Filled> fill(const std::shared_ptr<Entry>& entry);
   void filled(const std::shared_ptr<Entry>& entry, unsigned generation, Result result);
 };
@@ -194,24 +204,55 @@ VersionCache::~VersionCache() {
   asio::post(state_->executor, [state = state_] { static_cast<void>(state); });
 }
 
-asio::awaitable<Version> VersionCache::get(VersionQuery query) {
+/// Starts what the query needs; does not wait.
+VersionCache::State::Pending VersionCache::State::begin(const VersionQuery& query) {
+  Pending pending;
+  pending.entry = entry_of(query);
+  if (pending.entry == nullptr) return pending;
+  if (!only_files(pending.entry->plan) && pending.entry->fetched) {
+    // An old value is good enough for this call; the next one finds the new one.
+    if (options.clock->now() - *pending.entry->fetched >= lifetime) fill(pending.entry);
+    pending.value = pending.entry->value;
+    return pending;
+  }
+  follow(pending);
+  return pending;
+}
+
+void VersionCache::State::follow(Pending& pending) {
+  pending.running = fill(pending.entry);
+  pending.generation = pending.entry->filling_generation;
+}
+
+asio::awaitable<std::vector<Version>> VersionCache::get_all(std::vector<VersionQuery> queries) {
   co_await asio::this_coro::throw_if_cancelled(false);
   const auto state = state_;
-  const auto entry = state->entry_of(query);
-  if (entry == nullptr) co_return std::nullopt;
-  if (!only_files(entry->plan) && entry->fetched) {
-    // An old value is good enough for this call; the next one finds the new one.
-    if (state->options.clock->now() - *entry->fetched >= lifetime) state->fill(entry);
-    co_return entry->value;
+  std::vector<State::Pending> pending;
+  pending.reserve(queries.size());
+  for (const auto& query : queries) pending.push_back(state->begin(query));
+  std::vector<Version> found(queries.size());
+  for (std::size_t i = 0; i < pending.size(); ++i) {
+    State::Pending& one = pending[i];
+    found[i] = one.value;
+    while (one.running != nullptr) {
+      const auto running = one.running;
+      const auto outcome = co_await Filled::wait(running);
+      if (!outcome) co_return found;
+      found[i] = *outcome;
+      // Forgotten meanwhile: what was found may be the version before an update.
+      const bool outdated = one.generation != one.entry->generation && !state->closed;
+      one.running = nullptr;
+      if (outdated) state->follow(one);
+    }
   }
-  for (;;) {
-    const auto running = state->fill(entry);
-    const unsigned generation = entry->filling_generation;
-    const auto outcome = co_await Filled::wait(running);
-    if (!outcome) co_return std::nullopt;
-    // Forgotten meanwhile: what was found may be the version before an update.
-    if (generation == entry->generation || state->closed) co_return *outcome;
-  }
+  co_return found;
+}
+
+asio::awaitable<Version> VersionCache::get(VersionQuery query) {
+  std::vector<VersionQuery> queries;
+  queries.push_back(std::move(query));
+  const auto found = co_await get_all(std::move(queries));
+  co_return found.front();
 }
 
 void VersionCache::forget(std::string_view config_key, std::string_view instance) {

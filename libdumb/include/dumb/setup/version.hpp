@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 /// The installed versions of services (SVC-43, API-87 to API-101).
 namespace dumb::setup {
@@ -46,6 +47,8 @@ class VersionCache {
 
   /// nullopt when there is no version to be found, whatever the reason. Never throws. Honours cancellation.
   boost::asio::awaitable<std::optional<std::string>> get(VersionQuery query);
+  /// The same for many, all at the same time; as many answers, in order.
+  boost::asio::awaitable<std::vector<std::optional<std::string>>> get_all(std::vector<VersionQuery> queries);
   /// Forgets what was found for a service that was installed, updated or restarted. An empty instance means
   /// all.
   void forget(std::string_view config_key, std::string_view instance = {});
