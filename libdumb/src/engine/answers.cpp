@@ -204,8 +204,10 @@ asio::awaitable<HealthReport> Engine::Impl::health() {
 }
 
 asio::awaitable<std::optional<std::string>> Engine::Impl::version_of(config::BlockRef ref) {
-  if (is_api(ref)) co_return version(manager->environment());
-  co_return std::nullopt;
+  setup::VersionQuery query;
+  query.config = config();
+  query.block = std::move(ref);
+  return versions.get(std::move(query));
 }
 
 asio::awaitable<ProcessList> Engine::Impl::processes() {

@@ -117,10 +117,22 @@ Engine::Impl::Impl(asio::io_context& io, Options opened, catalog::Catalog known,
                   .drain_limit = std::chrono::seconds(2),
                   .kill_wait = std::chrono::seconds(5),
                   .clock = nullptr}),
+      versions(io.get_executor(), version_options()),
       save_gate(io.get_executor()),
       started_at(system_clock().wall()) {
   log.set_secrets(manager->secret_values());
   manager->on_change([this](const std::vector<JsonPath>&) { configure_logs(); });
+}
+
+setup::VersionOptions Engine::Impl::version_options() {
+  setup::VersionOptions wanted;
+  wanted.catalog = &catalog;
+  wanted.root = options.root;
+  wanted.environment = manager->environment();
+  wanted.build_version = version();
+  wanted.service_user = service_identity();
+  wanted.workers = &workers;
+  return wanted;
 }
 
 Engine::Impl::~Impl() {

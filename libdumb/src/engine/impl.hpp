@@ -12,6 +12,7 @@
 #include <dumb/logs/redact.hpp>
 #include <dumb/logs/settings.hpp>
 #include <dumb/setup/setup.hpp>
+#include <dumb/setup/version.hpp>
 #include <dumb/supervisor/ports.hpp>
 #include <dumb/supervisor/resolve.hpp>
 #include <dumb/supervisor/supervisor.hpp>
@@ -124,6 +125,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   }
   std::optional<supervisor::Identity> service_identity() const;
   std::string home_of_service_user() const;
+  setup::VersionOptions version_options();
   bool is_api(const config::BlockRef& ref) const { return ref.config_key == "dumb_api_service"; }
   std::filesystem::path run_directory() const { return root().map("/run/dumb"); }
   const Root& root() const { return options.root; }
@@ -144,6 +146,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   asio::thread_pool workers;
   asio::thread_pool mount_workers;  // tries of mounts may hang for seconds; they never delay other work
   supervisor::Supervisor supervisor;
+  setup::VersionCache versions;
   Gate save_gate;
   Phase phase = Phase::initializing;
   WallTime started_at;

@@ -1,0 +1,341 @@
+#include <dumb/supervisor/supervisor.hpp>
+
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <dumb/supervisor/mounts.hpp>
+#include <map>
+
+#include "supervisor/proc_posix.hpp"
+#include "support/async.hpp"
+#include "support/catch.hpp"
+#include "support/support.hpp"
+
+using namespace dumb;
+using namespace dumb::supervisor;
+using namespace std::chrono_literals;
+namespace asio = boost::asio;
+
+namespace {
+
+logs::MainLogOptions log_options(const std::filesystem::path& directory) {
+  logs::MainLogOptions options;
+  options.directory = directory;
+  options.standard_output = false;
+  return options;
+}
+
+/// Services described by the test itself.
+class Stack final : public ServiceSource {
+ public:
+  struct Service {
+    std::vector<std::string> arguments{};
+    WaitPlan waits{};
+    std::vector<health::Endpoint> endpoints{};
+    int signal = SIGTERM;
+    std::chrono::milliseconds grace = 20s;
+    std::string program = test::test_child();
+  };
+
+  Stack() : logs(log_options(dir / "log")) {}
+  ~Stack() override { pool.join(); }
+
+  asio::awaitable<Result<void>> setup(std::string name) override {
+    ++setups[name];
+    co_return Result<void>();
+  }
+  Result<WaitPlan> waits(const std::string& name) override { return services.at(name).waits; }
+  Result<LaunchPlan> launch_plan(const std::string& name) override {
+    const Service& service = services.at(name);
+    LaunchPlan plan;
+    plan.spec.argv = service.arguments;
+    plan.spec.argv.insert(plan.spec.argv.begin(), service.program);
+    plan.spec.env = {"PATH=/usr/bin:/bin"};
+    plan.spec.directory = dir.path();
+    plan.log_file = dir / ("log/" + name + ".log");
+    plan.endpoints = service.endpoints;
+    return plan;
+  }
+  StopPlan stop_plan(const std::string& name) override {
+    const auto found = services.find(name);
+    return found == services.end() ? StopPlan{} : StopPlan{found->second.signal, found->second.grace};
+  }
+  asio::awaitable<Result<bool>> post_start(std::string) override { co_return false; }
+  asio::awaitable<void> after_stop(std::string) override { co_return; }
+  void changed(const std::string&) override {}
+
+  Result<void> start(const std::string& name) { return test::run(context, supervisor.start(name)); }
+  Result<void> stop(const std::string& name) { return test::run(context, supervisor.stop_and_wait(name)); }
+  void finish() {
+    for (const std::string& name : supervisor.occupied()) REQUIRE(stop(name));
+    test::run(context, supervisor.idle());
+    CHECK(supervisor.occupied().empty());
+  }
+  std::string log_of(const std::string& name) {
+    logs.flush();
+    return test::read_text(dir / ("log/" + name + ".log"));
+  }
+  /// The number behind `word` in the service's log, once it is there.
+  pid_t number_in_log(const std::string& name, const std::string& word) {
+    std::size_t at = std::string::npos;
+    std::string text;
+    REQUIRE(test::run_until(context, [&] {
+      std::error_code ignored;
+      if (!std::filesystem::exists(dir / ("log/" + name + ".log"), ignored)) return false;
+      text = log_of(name);
+      at = text.find(word);
+      return at != std::string::npos && text.find('\n', at) != std::string::npos;
+    }));
+    return std::stoi(text.substr(at + word.size()));
+  }
+
+  test::TempDir dir;
+  asio::io_context context;
+  logs::LogService logs;
+  asio::thread_pool pool{2};
+  std::map<std::string, Service> services;
+  std::map<std::string, int> setups;
+  Supervisor supervisor{context.get_executor(), pool, *this, logs,
+                        {.run_directory = dir / "run", .immediate_exit_watch = 700ms, .kill_wait = 3s}};
+};
+
+UrlWait url_wait(std::string url) {
+  UrlWait wait;
+  wait.url = std::move(url);
+  return wait;
+}
+
+bool gone(pid_t pid) {
+  const auto stat = read_stat(pid);
+  return !stat || stat->state == 'Z';
+}
+
+}  // namespace
+
+TEST_CASE("a service starts, runs and stops", "[supervisor][LIF-40][LIF-57][LIF-62]") {
+  Stack stack;
+  stack.services["a"] = {.arguments = {"--text", "INFO hello"}};
+  REQUIRE(stack.start("a"));
+  const ServiceInfo info = stack.supervisor.info("a");
+  CHECK(info.state == State::running);
+  CHECK(info.pid > 0);
+  CHECK(read_stat(info.pid)->session == info.pid);
+  REQUIRE(stack.start("a"));  // running already
+  CHECK(stack.supervisor.info("a").pid == info.pid);
+  CHECK(stack.setups["a"] == 1);
+  REQUIRE(stack.stop("a"));
+  CHECK(stack.supervisor.info("a").state == State::stopped);
+  CHECK(gone(info.pid));
+  REQUIRE(stack.stop("a"));
+  CHECK_THAT(stack.log_of("a"), ContainsSubstring("hello"));
+  stack.finish();
+}
+
+TEST_CASE("an exit within the watch is a failure with code and last words", "[supervisor][LIF-56]") {
+  Stack stack;
+  stack.services["seven"] = {.arguments = {"--error", "ERROR no such device", "--exit", "7", "--after", "300"}};
+  const auto seven = stack.start("seven");
+  REQUIRE_FALSE(seven);
+  CHECK(seven.error().is(Errc::spawn_failed));
+  CHECK_THAT(seven.error().message(), ContainsSubstring("exit code 7"));
+  CHECK_THAT(seven.error().message(), ContainsSubstring("no such device"));
+  CHECK(stack.supervisor.info("seven").state == State::failed);
+  stack.services["zero"] = {.arguments = {"--exit", "0"}};
+  CHECK_THAT(stack.start("zero").error().message(), ContainsSubstring("exit code 0"));
+  stack.services["signal"] = {.arguments = {"--signal", "11"}};
+  CHECK_THAT(stack.start("signal").error().message(), ContainsSubstring("signal 11 (SEGV)"));
+  stack.finish();
+}
+
+TEST_CASE("what cannot be executed says why", "[supervisor][LIF-55]") {
+  Stack stack;
+  stack.services["none"] = {.program = "/nonexistent"};
+  const auto started = stack.start("none");
+  REQUIRE_FALSE(started);
+  CHECK_THAT(started.error().message(), ContainsSubstring("/nonexistent: No such file or directory"));
+  CHECK(stack.supervisor.info("none").state == State::failed);
+  CHECK(std::filesystem::is_empty(stack.dir / "run"));
+  stack.finish();
+}
+
+TEST_CASE("an answering port ends the watch", "[supervisor][LIF-56][API-31]") {
+  Stack stack;
+  const int port = test::free_port();
+  stack.services["web"] = {.arguments = {"--listen", std::to_string(port)},
+                           .endpoints = {{{"127.0.0.1"}, static_cast<std::uint16_t>(port)}}};
+  REQUIRE(stack.start("web"));
+  CHECK(stack.supervisor.info("web").state == State::running);
+  stack.finish();
+}
+
+TEST_CASE("a service that ignores SIGTERM is killed after its grace", "[supervisor][LIF-63][LIF-64]") {
+  Stack stack;
+  stack.services["deaf"] = {.arguments = {"--ignore-term"}, .grace = 200ms};
+  REQUIRE(stack.start("deaf"));
+  REQUIRE(stack.stop("deaf"));
+  CHECK(stack.supervisor.info("deaf").last_exit == ExitStatus{ExitStatus::Kind::signal, SIGKILL});
+  stack.finish();
+}
+
+TEST_CASE("stopped means that children and daemons of the service are gone too", "[supervisor][LIF-63]") {
+  Stack stack;
+  stack.services["family"] = {.arguments = {"--fork", "--daemon"}};
+  REQUIRE(stack.start("family"));
+  const pid_t child = stack.number_in_log("family", "child ");
+  const pid_t daemon = stack.number_in_log("family", "daemon ");
+  CHECK_FALSE(gone(child));
+  CHECK_FALSE(gone(daemon));
+  CHECK(read_stat(daemon)->parent == ::getpid());
+  REQUIRE(stack.stop("family"));
+  CHECK(gone(child));
+  CHECK(gone(daemon));
+  stack.finish();
+}
+
+TEST_CASE("a crash is seen at once and its remains are killed", "[supervisor][LIF-69][LIF-70]") {
+  Stack stack;
+  stack.services["crash"] = {.arguments = {"--hold"}};
+  REQUIRE(stack.start("crash"));
+  const pid_t child = stack.number_in_log("crash", "child ");
+  const pid_t leader = stack.supervisor.info("crash").pid;
+  ::kill(leader, SIGKILL);
+  REQUIRE(test::run_until(stack.context, [&] { return stack.supervisor.info("crash").pid <= 0; }));
+  const ServiceInfo info = stack.supervisor.info("crash");
+  CHECK(info.state == State::stopped);
+  CHECK(info.ended_unasked);
+  CHECK(info.last_exit == ExitStatus{ExitStatus::Kind::signal, SIGKILL});
+  CHECK(gone(child));
+  REQUIRE(stack.start("crash"));
+  stack.finish();
+}
+
+TEST_CASE("100 MB of output, bad UTF-8 and a last line without newline all arrive", "[supervisor][LIF-105]") {
+  Stack stack;
+  stack.services["loud"] = {
+      .arguments = {"--print-bytes", "100000000", "--raw", "ff0a", "--raw", "6c617374", "--exit", "0", "--after", "1500"}};
+  REQUIRE(stack.start("loud"));
+  REQUIRE(test::run_until(stack.context, [&] { return stack.supervisor.info("loud").pid <= 0; }, 50s));
+  stack.logs.flush();
+  const std::string text = stack.log_of("loud");
+  CHECK(std::count(text.begin(), text.end(), '\n') == 1'000'002);
+  CHECK_THAT(text.substr(text.size() - 200), ContainsSubstring("\xEF\xBF\xBD"));
+  CHECK(text.substr(text.size() - 5) == "last\n");
+  stack.finish();
+}
+
+TEST_CASE("a directory wait ends when the directory appears", "[supervisor][LIF-42][LIF-45]") {
+  Stack stack;
+  Stack::Service service;
+  service.waits.directories = {stack.dir / "a/b/c"};
+  stack.services["w"] = service;
+  std::optional<Result<void>> started;
+  asio::co_spawn(stack.context, stack.supervisor.start("w"),
+                 [&](std::exception_ptr, Result<void> result) { started = result; });
+  REQUIRE(test::run_until(stack.context, [&] { return stack.supervisor.info("w").state == State::waiting; }));
+  REQUIRE(test::run_until(stack.context, [&] { return !stack.supervisor.info("w").reason.empty(); }));
+  CHECK_THAT(stack.supervisor.info("w").reason, ContainsSubstring("waits for directory"));
+  std::filesystem::create_directories(stack.dir / "a");
+  std::filesystem::create_directories(stack.dir / "a/b/c");
+  REQUIRE(test::run_until(stack.context, [&] { return started.has_value(); }));
+  CHECK(*started);
+  stack.finish();
+}
+
+TEST_CASE("a mount wait ends when the mount appears", "[supervisor][LIF-43]") {
+  if (::geteuid() != 0) {
+    WARN("not root: no mount can be made here");
+    return;
+  }
+  Stack stack;
+  const auto point = stack.dir / "mnt";
+  std::filesystem::create_directories(point);
+  Stack::Service service;
+  service.waits.mounts = {point};
+  stack.services["m"] = service;
+  std::optional<Result<void>> started;
+  asio::co_spawn(stack.context, stack.supervisor.start("m"),
+                 [&](std::exception_ptr, Result<void> result) { started = result; });
+  REQUIRE(test::run_until(stack.context, [&] { return !stack.supervisor.info("m").reason.empty(); }));
+  if (::mount("none", point.c_str(), "tmpfs", 0, "size=64k") != 0) {
+    WARN("mounting is not permitted here");
+  } else {
+    REQUIRE(test::run_until(stack.context, [&] { return started.has_value(); }, 10s));
+    CHECK(*started);
+    bool lazy = true;
+    REQUIRE(unmount(point, lazy));
+    CHECK_FALSE(lazy);
+    CHECK_FALSE(is_mounted(read_mounts(), point));
+  }
+  stack.finish();
+}
+
+TEST_CASE("a URL wait ends when the URL answers, and a bad one gives up by name", "[supervisor][LIF-44]") {
+  Stack stack;
+  const int port = test::free_port();
+  stack.services["web"] = {.arguments = {"--listen", std::to_string(port)}};
+  Stack::Service service;
+  service.waits.urls = {url_wait("http://127.0.0.1:" + std::to_string(port) + "/ping")};
+  stack.services["w"] = service;
+  std::optional<Result<void>> started;
+  asio::co_spawn(stack.context, stack.supervisor.start("w"),
+                 [&](std::exception_ptr, Result<void> result) { started = result; });
+  REQUIRE(test::run_until(stack.context, [&] { return !stack.supervisor.info("w").reason.empty(); }));
+  REQUIRE(stack.start("web"));
+  REQUIRE(test::run_until(stack.context, [&] { return started.has_value(); }));
+  CHECK(*started);
+
+  service.waits.urls = {url_wait("http://u:secret@127.0.0.1:" + std::to_string(test::free_port()) + "/x?token=t")};
+  service.waits.url_limit = 300ms;
+  stack.services["never"] = service;
+  const auto never = stack.start("never");
+  REQUIRE_FALSE(never);
+  CHECK(never.error().is(Errc::timed_out));
+  CHECK_THAT(never.error().message(), ContainsSubstring("/x"));
+  CHECK_THAT(never.error().message(), !ContainsSubstring("secret") && !ContainsSubstring("token"));
+  stack.finish();
+}
+
+TEST_CASE("a stop ends a start that waits, and nothing is launched", "[supervisor][LIF-4][LIF-46]") {
+  Stack stack;
+  Stack::Service service;
+  service.waits.directories = {stack.dir / "never"};
+  service.waits.urls = {url_wait("http://127.0.0.1:1/")};
+  stack.services["w"] = service;
+  std::optional<Result<void>> started;
+  asio::co_spawn(stack.context, stack.supervisor.start("w"),
+                 [&](std::exception_ptr, Result<void> result) { started = result; });
+  REQUIRE(test::run_until(stack.context, [&] { return !stack.supervisor.info("w").reason.empty(); }));
+  REQUIRE(stack.stop("w"));
+  REQUIRE(started);
+  CHECK(started->error().is(Errc::cancelled));
+  CHECK(stack.supervisor.info("w").state == State::stopped);
+  stack.finish();
+}
+
+TEST_CASE("two starts at once launch one process", "[supervisor][LIF-4]") {
+  Stack stack;
+  stack.services["a"] = {};
+  int done = 0;
+  for (int i = 0; i < 2; ++i) {
+    asio::co_spawn(stack.context, stack.supervisor.start("a"),
+                   [&](std::exception_ptr, const Result<void>& result) { done += result ? 1 : 0; });
+  }
+  REQUIRE(test::run_until(stack.context, [&] { return done == 2; }));
+  CHECK(stack.setups["a"] == 1);
+  CHECK(stack.supervisor.occupied().size() == 1);
+  stack.finish();
+}
+
+TEST_CASE("a restart gives a new process", "[supervisor][LIF-68]") {
+  Stack stack;
+  stack.services["a"] = {.arguments = {"--fork"}};
+  REQUIRE(stack.start("a"));
+  const pid_t first = stack.supervisor.info("a").pid;
+  REQUIRE(test::run(stack.context, stack.supervisor.restart("a")));
+  CHECK(stack.supervisor.info("a").pid != first);
+  CHECK(gone(first));
+  CHECK(stack.supervisor.info("a").state == State::running);
+  stack.finish();
+}
