@@ -24,18 +24,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/offload.hpp"
+
 namespace dumb::engine {
 
 namespace asio = boost::asio;
-
-/// Runs `work` on the pool and continues on the caller's executor with its result.
-template <class F>
-asio::awaitable<std::invoke_result_t<F>> offload(asio::thread_pool& pool, F work) {
-  auto task = [work = std::move(work)]() mutable -> asio::awaitable<std::invoke_result_t<F>> {
-    co_return work();
-  };
-  co_return co_await asio::co_spawn(pool, std::move(task), asio::use_awaitable);
-}
 
 /// Phases of LIF-31 that this process goes through.
 enum class Phase {

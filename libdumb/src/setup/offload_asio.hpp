@@ -1,58 +1,7 @@
 #pragma once
 
-#include <atomic>
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/thread_pool.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <exception>
-#include <memory>
-#include <optional>
-#include <utility>
+#include "base/offload.hpp"
 
 namespace dumb::setup {
-
-/// Runs `work(stop)` on the pool and returns its value on the executor of the awaiting coroutine. When that is
-/// cancelled, `stop` becomes true for the work to end early; this still waits for it, because the work may refer to
-/// what the caller owns. Needs throw_if_cancelled(false).
-template <class F, class R = std::invoke_result_t<F, const std::atomic<bool>&>>
-boost::asio::awaitable<R> offload(boost::asio::thread_pool& pool, F work) {
-  namespace asio = boost::asio;
-  struct State {
-    explicit State(asio::any_io_executor executor) : finished(std::move(executor)) {}
-    std::atomic<bool> stop{false};
-    bool done = false;
-    std::optional<R> result;
-    std::exception_ptr broken;
-    asio::steady_timer finished;
-  };
-  const asio::any_io_executor executor = co_await asio::this_coro::executor;
-  auto state = std::make_shared<State>(executor);
-  state->finished.expires_at(asio::steady_timer::time_point::max());
-  auto task = [state, executor, work = std::move(work)]() mutable {
-    try {
-      state->result.emplace(work(std::as_const(state->stop)));
-    } catch (...) {
-      state->broken = std::current_exception();
-    }
-    // The last owner of the timer must be on the executor's thread.
-    asio::post(executor, [state = std::move(state)]() {
-      state->done = true;
-      state->finished.cancel();
-    });
-  };
-  asio::post(pool, std::move(task));
-  constexpr auto token = asio::as_tuple(asio::use_awaitable);
-  while (!state->done) {
-    co_await state->finished.async_wait(token);
-    if (!state->done) state->stop = true;
-  }
-  if (state->broken) std::rethrow_exception(state->broken);
-  co_return std::move(*state->result);
-}
-
+using dumb::offload;
 }  // namespace dumb::setup

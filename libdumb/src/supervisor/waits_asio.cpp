@@ -16,6 +16,7 @@
 #include <exception>
 #include <set>
 
+#include "base/offload.hpp"
 #include "supervisor/event_asio.hpp"
 
 namespace dumb::supervisor {
@@ -89,8 +90,8 @@ Seen look(std::filesystem::path path) {
 }
 
 asio::awaitable<Seen> look_on(asio::thread_pool& workers, std::filesystem::path path) {
-  auto task = [path]() -> asio::awaitable<Seen> { co_return look(path); };
-  const Seen seen = co_await asio::co_spawn(workers, std::move(task), asio::use_awaitable);
+  auto work = [path] { return look(path); };
+  Seen seen = co_await offload(workers, work);
   co_return seen;
 }
 
@@ -154,8 +155,8 @@ asio::awaitable<Result<void>> wait_for_directories(WaitPlan plan, asio::thread_p
 }
 
 asio::awaitable<bool> try_mount(asio::thread_pool& workers, std::filesystem::path point) {
-  auto task = [point]() -> asio::awaitable<bool> { co_return mount_answers(point, mount_try); };
-  const bool answers = co_await asio::co_spawn(workers, std::move(task), asio::use_awaitable);
+  auto work = [point] { return mount_answers(point, mount_try); };
+  const bool answers = co_await offload(workers, work);
   co_return answers;
 }
 
