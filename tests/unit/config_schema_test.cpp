@@ -105,3 +105,8 @@ TEST_CASE("a schema is followed by path through every kind of member", "[config]
   CHECK(schema::at(node, {"a", "x", "nothing"}) == nullptr);
   CHECK(schema::at(node, {"b"}) == nullptr);
 }
+
+TEST_CASE("a pattern that is none is a fault of its own, not a crash", "[config][CFG-48]") {
+  CHECK_THAT(first("\"x\"", R"({"pattern": "(["})"), ContainsSubstring("is no valid pattern"));
+  CHECK(schema::at(object(R"({"patternProperties": {"([": {}}})"), {"x"}) == nullptr);
+}

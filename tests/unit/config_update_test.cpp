@@ -1,4 +1,7 @@
 #include "config/load.hpp"
+
+#include <random>
+
 #include "config/updates.hpp"
 #include "support/catch.hpp"
 #include "support/config_model.hpp"
@@ -178,6 +181,18 @@ TEST_CASE("sending the same body again with persist saves the unsaved edits", "[
   CHECK(jsonx::print_compact(bench.layers.user) == R"({"zilean":{"port":2,"env":{"B":"2"}}})");
 }
 
+TEST_CASE("a saved change below an unsaved one leaves the rest of it unsaved", "[config][CFG-85]") {
+  Bench bench;
+  bench.update(zilean, R"({"readiness": {"tcp": {"port": 1}, "period": 2}})", Persist::no);
+  CHECK(bench.take({set({"zilean", "readiness", "period"}, 3)}, Persist::yes) ==
+        "/zilean/readiness/period=3");
+  CHECK(bench.at("/zilean/readiness") == R"({"tcp":{"port":1},"period":3})");
+  CHECK(jsonx::print_compact(bench.layers.user) == R"({"zilean":{"readiness":{"period":3}}})");
+  CHECK(bench.global(R"({"zilean": {"readiness": {"timeout": 4}}})") ==
+        R"(/zilean/readiness={"tcp":{"port":1},"period":3,"timeout":4})");
+  CHECK(bench.layers.edits.empty());
+}
+
 TEST_CASE("a saved change of an overridden member is in force until the next load", "[config][CFG-46]") {
   Bench bench;
   bench.override_with({{{"zilean", "port"}, 9, "ZILEAN_PORT"}});
@@ -333,4 +348,80 @@ TEST_CASE("text that is no object is refused with its place", "[config][CFG-8][C
   CHECK_FALSE(parse_document("{} // no").has_value());
   CHECK_FALSE(parse_document("{\"a\": NaN}").has_value());
   CHECK(parse_document("\xEF\xBB\xBF{}").has_value());
+}
+
+namespace {
+
+/// A member of some block and a value that fits it.
+std::pair<JsonPath, json::object> random_update(std::mt19937& random) {
+  const auto pick = [&](int below) { return std::uniform_int_distribution<int>(0, below - 1)(random); };
+  static const std::vector<JsonPath> blocks{
+      {"zilean"}, {"decypharr"},       {"sonarr", "instances", "Default"}, {"sonarr", "instances", "4K"},
+      {"nzbdav"}, {"dumb", "frontend"}};
+  json::object updates;
+  const JsonPath path = blocks[static_cast<std::size_t>(pick(6))];
+  for (int i = pick(3); i >= 0; --i) {
+    switch (pick(7)) {
+      case 0:
+        updates["port"] = 1000 + pick(3);
+        break;
+      case 1:
+        updates["log_level"] = pick(2) == 0 ? "warn" : "INFO";
+        break;
+      case 2: {
+        json::object env;
+        for (int k = pick(4); k > 0; --k) env["V" + std::to_string(pick(4))] = std::to_string(pick(3));
+        updates["env"] = std::move(env);
+        break;
+      }
+      case 3:
+        updates["wait_for_mounts"] = json::array{"/m" + std::to_string(pick(3))};
+        break;
+      case 4:
+        updates["enabled"] = pick(2) == 0;
+        break;
+      case 5:
+        updates["readiness"] = json::object{{"tcp", json::object{{"port", pick(3)}}}};
+        break;
+      default:
+        updates["host"] = pick(2) == 0 ? json::value(nullptr) : json::value("h");
+    }
+  }
+  return {path, std::move(updates)};
+}
+
+}  // namespace
+
+TEST_CASE("what is in force after saves is what the next load finds", "[config][CFG-56][CFG-60][CFG-83]") {
+  const unsigned seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  for (int round = 0; round < 40; ++round) {
+    std::string text = R"({"infinidysk": {"frontend_port": 5}, "decypharr": {"use_embedded_rclone": false},
+        "sonarr": {"instances": {"Default": {"env": {"V1": "file"}}, "4K": {"process_name": "Sonarr 4K", "log_level": "debug"}}}})";
+    Bench bench;
+    bench.layers.user = load_text(text, model(), {{}, {}, {}})->user;
+    for (int step = 0; step < 12; ++step) {
+      auto [path, updates] = random_update(random);
+      normalise_updates(updates, path, model());
+      const json::object now = bench.effective();
+      const Edits edits = block_edits({model(), bench.layers, now}, path, updates, Persist::yes);
+      std::vector<std::string> warnings;
+      const auto saved = edited_text(text, edits, model(), {}, warnings);
+      REQUIRE(saved);
+      text = *saved;
+      bench.take(edits, Persist::yes);
+      // What was asked for is there; sending it all back is no change.
+      const json::object block = bench.block(path);
+      for (const auto& [key, value] : updates) {
+        if (key != "env") REQUIRE(jsonx::same(block.at(key), value));
+      }
+      REQUIRE(block_edits({model(), bench.layers, bench.effective()}, path, block, Persist::yes).empty());
+    }
+    const auto loaded = load_text(text, model(), {{}, {}, {}});
+    REQUIRE(loaded);
+    Layers fresh;
+    fresh.user = loaded->user;
+    REQUIRE(jsonx::print_compact(effective_of(fresh, model())) == jsonx::print_compact(bench.effective()));
+  }
 }

@@ -46,7 +46,7 @@ TEST_CASE("levels are checked at any depth outside open maps", "[config][CFG-51]
 
 TEST_CASE("ids must be above zero", "[config][CFG-12]") {
   CHECK(places(R"({"puid": 0, "pgid": -1})") == Places{"/pgid", "/puid"});
-  CHECK(problems(R"({"puid": 0})").at(0).message == "must be above 0, is 0");
+  CHECK(problems(R"({"puid": 0})").at(0).message == "must be between 1 and 4294967294, is 0");
   CHECK(places(R"({"puid": 1, "pgid": 1.0})").empty());
 }
 

@@ -6,6 +6,9 @@
 #include <boost/json.hpp>
 #include <cmath>
 #include <dumb/base/text.hpp>
+#include <functional>
+#include <map>
+#include <optional>
 #include <regex>
 
 namespace dumb::config::schema {
@@ -83,9 +86,22 @@ std::string joined_types(const std::vector<std::string_view>& types) {
   return out;
 }
 
+/// Compiled once per check; compiling costs more than everything else.
+using Patterns = std::map<std::string, std::optional<std::regex>, std::less<>>;
+
+/// Empty for a pattern that is none; service files of an overlay may hold anything.
+std::optional<std::regex> compile(std::string_view pattern) {
+  try {
+    return std::regex(pattern.begin(), pattern.end(), std::regex::ECMAScript);
+  } catch (const std::regex_error&) {
+    return std::nullopt;
+  }
+}
+
 class Checker {
  public:
-  Checker(JsonPath& path, Faults& faults) : path_(path), faults_(faults) {}
+  Checker(JsonPath& path, Faults& faults, Patterns& patterns)
+      : path_(path), faults_(faults), patterns_(patterns) {}
 
   void check(const json::value& value, const json::object& node) {
     if (const auto types = types_of(node); !type_fits(value, node)) {
@@ -136,10 +152,18 @@ class Checker {
     const json::value* pattern = node.if_contains("pattern");
     if (pattern == nullptr || !pattern->is_string()) return;
     const std::string_view text = pattern->get_string();
-    const std::regex regex(text.begin(), text.end(), std::regex::ECMAScript);
-    if (!std::regex_search(string.begin(), string.end(), regex)) {
+    const auto& regex = compiled(text);
+    if (!regex) {
+      fault(fmt::format("cannot be checked, {} is no valid pattern", text));
+    } else if (!std::regex_search(string.begin(), string.end(), *regex)) {
       fault(fmt::format("must match the pattern {}", text));
     }
+  }
+
+  const std::optional<std::regex>& compiled(std::string_view pattern) {
+    const auto known = patterns_.find(pattern);
+    if (known != patterns_.end()) return known->second;
+    return patterns_.emplace(pattern, compile(pattern)).first->second;
   }
 
   void check_number(const json::value& value, const json::object& node) {
@@ -202,7 +226,7 @@ class Checker {
       const auto* sub = alternative.if_object();
       if (sub == nullptr) continue;
       Faults own;
-      Checker(path_, own).check(value, *sub);
+      Checker(path_, own, patterns_).check(value, *sub);
       if (own.empty()) return;
       for (const std::string_view type : types_of(*sub)) types.push_back(type);
       if (type_fits(value, *sub) && (!explained || own.size() < best.size())) {
@@ -219,6 +243,7 @@ class Checker {
 
   JsonPath& path_;
   Faults& faults_;
+  Patterns& patterns_;
 };
 
 const json::object* in_branches(const json::object& node, std::string_view key) {
@@ -239,7 +264,8 @@ bool step_less(const std::string& a, const std::string& b) {
 }  // namespace
 
 void check(const json::value& value, const json::object& node, JsonPath& path, Faults& faults) {
-  Checker(path, faults).check(value, node);
+  Patterns patterns;
+  Checker(path, faults, patterns).check(value, node);
 }
 
 void sort_by_path(Faults& faults) {
@@ -267,8 +293,9 @@ const json::object* member(const json::object* node, std::string_view key) {
   if (const auto* patterns = node->if_contains("patternProperties");
       patterns != nullptr && patterns->is_object()) {
     for (const auto& [pattern, sub] : patterns->get_object()) {
-      const std::regex regex(pattern.begin(), pattern.end(), std::regex::ECMAScript);
-      if (sub.is_object() && std::regex_search(key.begin(), key.end(), regex)) return sub.if_object();
+      const auto regex = compile(pattern);
+      if (sub.is_object() && regex && std::regex_search(key.begin(), key.end(), *regex))
+        return sub.if_object();
     }
   }
   if (const auto* additional = node->if_contains("additionalProperties")) {

@@ -9,10 +9,6 @@
 namespace dumb::config {
 namespace {
 
-bool touches(const JsonPath& a, const JsonPath& b) {
-  return is_below(a, b) || is_below(b, a);
-}
-
 JsonPath below(JsonPath path, std::string_view step) {
   path.emplace_back(step);
   return path;
@@ -94,11 +90,18 @@ void apply_edits(json::object& document, const Edits& edits) {
   }
 }
 
-Edits without_touched(Edits edits, const Edits& others) {
-  std::erase_if(edits, [&](const Edit& edit) {
-    return std::any_of(others.begin(), others.end(),
-                       [&](const Edit& other) { return touches(edit.path, other.path); });
-  });
+Edits without_saved(Edits edits, const Edits& saved) {
+  for (const Edit& done : saved) {
+    std::erase_if(edits, [&](const Edit& edit) { return is_below(edit.path, done.path); });
+    for (Edit& edit : edits) {
+      // A larger unsaved object keeps its other members.
+      if (!is_below(done.path, edit.path) || !edit.value || !edit.value->is_object()) continue;
+      apply_edits(
+          edit.value->get_object(),
+          {{JsonPath(done.path.begin() + static_cast<std::ptrdiff_t>(edit.path.size()), done.path.end()),
+            done.value, std::nullopt}});
+    }
+  }
   return edits;
 }
 

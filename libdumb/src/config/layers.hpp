@@ -28,8 +28,8 @@ struct Layers {
 bool is_below(const JsonPath& path, const JsonPath& prefix);
 /// Sets and removes, in order.
 void apply_edits(json::object& document, const Edits& edits);
-/// `edits` without those at, above or below a path of `others`.
-Edits without_touched(Edits edits, const Edits& others);
+/// The unsaved `edits` that are left once `saved` are in the user's layer.
+Edits without_saved(Edits edits, const Edits& saved);
 /// `edits` with `more` after them; of one path the later counts.
 Edits with_edits(Edits edits, const Edits& more);
 

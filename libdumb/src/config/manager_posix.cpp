@@ -9,6 +9,7 @@
 
 #include "config/dotenv.hpp"
 #include "config/load.hpp"
+#include "config/merge.hpp"
 #include "config/migrate.hpp"
 #include "config/store_posix.hpp"
 #include "config/updates.hpp"
@@ -271,6 +272,14 @@ Result<Change> Manager::plan_global_update(const json::object& updates) const {
 }
 
 Result<Change> Manager::plan_edits(std::vector<Edit> edits) const {
+  const json::object& schema = state_->options.model.schema;
+  for (Edit& edit : edits) {
+    if (edit.path.empty()) return Error(Errc::invalid_argument, "the whole document cannot be replaced");
+    if (!edit.value) continue;
+    const json::object* node = schema::at(schema, edit.path);
+    fix_nulls(*edit.value, node);
+    normalise_level(*edit.value, edit.path.back(), node);
+  }
   return state_->plan(std::move(edits), Persist::yes);
 }
 

@@ -14,26 +14,6 @@ const json::object* object_at(const json::object& parent, std::string_view key) 
   return value == nullptr ? nullptr : value->if_object();
 }
 
-/// CFG-36 without instances. Order: the defaults' members, then what only the user has.
-json::object merge_objects(const json::object& user, const json::object& defaults) {
-  json::object out;
-  out.reserve(user.size() + defaults.size());
-  for (const auto& [key, value] : defaults) {
-    const json::value* own = user.if_contains(key);
-    if (own == nullptr) {
-      out.emplace(key, value);
-    } else if (own->is_object() && value.is_object()) {
-      out.emplace(key, merge_objects(own->get_object(), value.get_object()));
-    } else {
-      out.emplace(key, *own);
-    }
-  }
-  for (const auto& [key, value] : user) {
-    if (!defaults.contains(key)) out.emplace(key, value);
-  }
-  return out;
-}
-
 json::value merge_instances(const json::value* user, const json::value& defaults, const json::object& block) {
   const auto* own = user == nullptr ? nullptr : user->if_object();
   if (user != nullptr && own == nullptr) return *user;
@@ -81,6 +61,25 @@ json::value merge_member(const json::value& own, const json::object& defaults) {
 }
 
 }  // namespace
+
+json::object merge_objects(const json::object& user, const json::object& defaults) {
+  json::object out;
+  out.reserve(user.size() + defaults.size());
+  for (const auto& [key, value] : defaults) {
+    const json::value* own = user.if_contains(key);
+    if (own == nullptr) {
+      out.emplace(key, value);
+    } else if (own->is_object() && value.is_object()) {
+      out.emplace(key, merge_objects(own->get_object(), value.get_object()));
+    } else {
+      out.emplace(key, *own);
+    }
+  }
+  for (const auto& [key, value] : user) {
+    if (!defaults.contains(key)) out.emplace(key, value);
+  }
+  return out;
+}
 
 json::object merge_document(const json::object& user, const Model& model) {
   json::object out;

@@ -10,6 +10,9 @@ namespace dumb::config {
 /// The user's document over the defaults (CFG-24, CFG-25, CFG-36 to CFG-38).
 json::object merge_document(const json::object& user, const Model& model);
 
+/// The recursive part of it: members of `user` over those of `defaults`, in the order of `defaults`.
+json::object merge_objects(const json::object& user, const json::object& defaults);
+
 /// The defaults of one block: a single block's, or those every instance of the section gets (CFG-24).
 json::object template_of(const Model& model, const JsonPath& block_path);
 

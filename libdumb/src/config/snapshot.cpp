@@ -26,6 +26,10 @@ const json::object* member_object(const json::object& parent, std::string_view k
 
 }  // namespace
 
+std::string dotted(const JsonPath& path) {
+  return text::join(path, ".");
+}
+
 std::vector<BlockRef> collect_blocks(const json::object& document) {
   std::vector<BlockRef> out;
   for (const auto& [key_view, value] : document) {

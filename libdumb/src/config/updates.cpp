@@ -25,7 +25,10 @@ class Differ {
     if (is_wait(path)) {
       visit_waits(path, submitted, effective);
     } else if (is_promoted(path)) {
-      emit(path, submitted);
+      const bool merged = missing_ == Missing::kept && !in_open_map_ && submitted.is_object() &&
+                          effective != nullptr && effective->is_object();
+      emit(path,
+           merged ? json::value(merge_objects(submitted.get_object(), effective->get_object())) : submitted);
     } else if (submitted.is_object() && effective != nullptr && effective->is_object()) {
       visit_object(path, submitted.get_object(), effective->get_object());
     } else if (effective == nullptr || !jsonx::same(*effective, submitted)) {
@@ -160,7 +163,7 @@ Layers with_update(const Layers& layers, const Edits& edits, const Edits& sessio
   Layers next = layers;
   if (persist == Manager::Persist::yes) {
     apply_edits(next.user, edits);
-    next.edits = without_touched(std::move(next.edits), edits);
+    next.edits = without_saved(std::move(next.edits), edits);
     for (const Edit& edit : edits) {
       // The supervisor computes it anew from what the user wants now.
       const auto found = edit.path.empty()

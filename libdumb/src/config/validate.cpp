@@ -55,7 +55,8 @@ void check_ids(const json::object& document, schema::Faults& faults) {
     if (id == nullptr || !id->is_number()) continue;
     const double number = id->to_number<double>();
     if (number <= 0 || number > 4294967294.0) {
-      faults.push_back({{std::string(key)}, fmt::format("must be above 0, is {}", jsonx::scalar_text(*id))});
+      faults.push_back({{std::string(key)},
+                        fmt::format("must be between 1 and 4294967294, is {}", jsonx::scalar_text(*id))});
     }
   }
 }

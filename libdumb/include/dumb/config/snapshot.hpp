@@ -53,6 +53,9 @@ class Snapshot {
 
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
 
+/// "sonarr.instances.Main": for people only, never read back (CFG-30).
+std::string dotted(const JsonPath& path);
+
 /// Walks a document for process blocks (DEP-1, CFG-16).
 std::vector<BlockRef> collect_blocks(const json::object& document);
 
