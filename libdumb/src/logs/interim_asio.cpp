@@ -23,35 +23,6 @@
 namespace dumb::logs {
 namespace asio = boost::asio;
 
-Redactor::Redactor(std::vector<std::string> secrets) : secrets_(std::move(secrets)) {}
-std::string Redactor::operator()(std::string_view line) const {
-  std::string out(line);
-  for (const auto& secret : secrets_) {
-    if (secret.size() >= 8) out = text::replace_all(out, secret, "[REDACTED]");
-  }
-  return out;
-}
-
-std::string start_marker(std::string_view version, int pid) {
-  return "==== DUMB start " + std::string(version) + " pid " + std::to_string(pid);
-}
-
-Result<Chunk> read_chunk(const std::filesystem::path& file, const ReadRequest& request) {
-  Chunk chunk;
-  FILE* f = std::fopen(file.c_str(), "rb");
-  if (!f) return chunk;
-  std::string all;
-  std::array<char, 65536> b;
-  for (size_t n; (n = std::fread(b.data(), 1, b.size(), f)) > 0;) all.append(b.data(), n);
-  std::fclose(f);
-  chunk.size = all.size();
-  chunk.cursor = all.size();
-  chunk.reset = !request.cursor;
-  chunk.chunk = request.cursor ? all.substr(std::min<size_t>(all.size(), static_cast<size_t>(*request.cursor))) : all;
-  chunk.file_id = "1";
-  return chunk;
-}
-
 class LogService::Impl {
  public:
   struct Stream {

@@ -56,6 +56,12 @@ class Supervisor::Impl {
     if (idle_event_ && quiet()) std::exchange(idle_event_, nullptr)->set(true);
   }
 
+  /// Nothing will be started any more: gives up what still waits, so that the event loop can run empty.
+  void release() {
+    if (orphans_) orphans_->signals.cancel();
+    for (const auto& [name, unit] : units_) unit->release();
+  }
+
   /// Handlers keep it alive, so that cancelling at the end is safe.
   struct Orphans : std::enable_shared_from_this<Orphans> {
     explicit Orphans(const asio::any_io_executor& executor) : signals(executor, SIGCHLD) {}
@@ -202,6 +208,7 @@ asio::awaitable<void> Supervisor::idle() {
     const std::optional<bool> done = co_await OneShot<bool>::wait(event);
     if (!done) co_return;
   }
+  if (impl_->refusing_) impl_->release();
 }
 
 }  // namespace dumb::supervisor

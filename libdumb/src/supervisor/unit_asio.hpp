@@ -46,6 +46,8 @@ class Unit : public std::enable_shared_from_this<Unit> {
   const LaunchPlan& plan() const noexcept { return plan_; }
   const std::filesystem::path& fifo_base() const noexcept { return fifo_base_; }
 
+  /// Gives up a wake-up that no longer matters.
+  void release() { timer_.cancel(); }
   OutcomeEvent start_event();
   OutcomeEvent settle_event();
   OutcomeEvent stop_event();

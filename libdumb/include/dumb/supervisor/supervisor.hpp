@@ -116,7 +116,8 @@ class Supervisor {
   /// Names whose process exists, in order of their start.
   std::vector<std::string> occupied() const;
   std::vector<ServiceInfo> all() const;
-  /// Resolves when no process, work or wait is left.
+  /// Resolves when no process, work or wait is left. After refuse_starts() nothing of the supervisor is pending
+  /// on the executor then.
   boost::asio::awaitable<void> idle();
 
  private:
