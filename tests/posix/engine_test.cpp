@@ -22,6 +22,7 @@ struct Scratch {
   test::TempDir dir;
   asio::io_context context;
   std::unique_ptr<engine::Engine> engine;
+  std::chrono::milliseconds self_check = 60s;
 
   static json::object custom(std::vector<std::string> arguments) {
     json::object block;
@@ -54,6 +55,7 @@ struct Scratch {
     options.environment = {{"PATH", "/usr/bin:/bin"}, {"GREETING", "hello"}};
     options.log_to_standard_output = false;
     options.immediate_exit_watch = 500ms;
+    options.self_check_interval = self_check;
     auto opened = engine::Engine::open(context, std::move(options));
     if (!opened) return opened.error();
     engine = std::move(*opened);
@@ -289,6 +291,33 @@ TEST_CASE("logs are read with a cursor and secrets stay out of them", "[engine][
   CHECK_FALSE(next->log);
   query.process_name = "nobody";
   CHECK(s.run(s.engine->logs(query)).error().is(Errc::not_found));
+  s.run(s.engine->shutdown());
+}
+
+TEST_CASE("a crash makes the stack unhealthy and recovery is told", "[engine][LIF-117][LIF-118][LIF-121]") {
+  Scratch s;
+  auto file = Scratch::document();
+  s.add(file, "svc", "Svc", Scratch::custom({}));
+  jsonx::set(file, {"dumb", "auto_restart", "grace_period_seconds"}, 0);
+  s.self_check = 50ms;
+  REQUIRE(s.open(file));
+  s.run(s.engine->boot());
+  CHECK(s.run(s.engine->health()).healthy);
+  ::kill(static_cast<pid_t>(*s.engine->status("Svc")->pid), SIGKILL);
+  REQUIRE(test::run_until(s.context, [&] { return s.state("Svc") == "stopped"; }));
+  const auto report = s.run(s.engine->health());
+  CHECK_FALSE(report.healthy);
+  CHECK_THAT(report.details, ContainsSubstring("Svc: not running: ended by itself: signal 9 (KILL)"));
+  const auto main_log = [&] {
+    engine::LogQuery query;
+    query.process_name = "DUMB";
+    return s.run(s.engine->logs(query))->chunk;
+  };
+  REQUIRE(
+      test::eventually([&] { return main_log().find("the stack is unhealthy: Svc") != std::string::npos; }));
+  REQUIRE(s.run(s.engine->start("Svc")));
+  REQUIRE(
+      test::eventually([&] { return main_log().find("the stack is healthy again") != std::string::npos; }));
   s.run(s.engine->shutdown());
 }
 

@@ -139,6 +139,10 @@ asio::awaitable<void> Engine::Impl::boot() {
   while (*open > 0) co_await finished->async_wait(token);
   boot_waiters.clear();
   if (shutting_down) co_return;
+  self_check = std::make_shared<asio::steady_timer>(context);
+  ++background;
+  auto ended = [this](std::exception_ptr) { --background; };
+  asio::co_spawn(context, check_self(), std::move(ended));
   phase = Phase::stabilizing;
   bool all_up = true;
   for (const std::string& name : names) all_up &= supervisor.info(name).state == supervisor::State::running;
@@ -166,6 +170,7 @@ asio::awaitable<void> Engine::Impl::shutdown() {
   log.info("shutting down");
   supervisor.refuse_starts();
   write_run_files();
+  if (self_check) self_check->cancel();
   for (const auto& [name, event] : boot_waiters) {
     if (event) event->cancel();
   }
@@ -236,6 +241,24 @@ asio::awaitable<void> Engine::Impl::shutdown() {
   }
   log.flush();
   shutdown_done->cancel();
+}
+
+/// LIF-121: what /health would say, once a minute; changes are logged, and every tenth repetition of a fault.
+asio::awaitable<void> Engine::Impl::check_self() {
+  const auto timer = self_check;
+  std::size_t bad = 0;
+  while (!shutting_down) {
+    timer->expires_after(options.self_check_interval);
+    co_await timer->async_wait(token);
+    if (shutting_down) co_return;
+    const HealthReport report = co_await health();
+    if (report.healthy) {
+      if (bad > 0) log.info("the stack is healthy again");
+      bad = 0;
+    } else if (bad++ % 10 == 0) {
+      log.error("the stack is unhealthy: " + report.details);
+    }
+  }
 }
 
 /// LIF-60: at most one write per 100 ms, the last state always written.

@@ -77,7 +77,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   asio::awaitable<void> boot_one(std::string process_name, std::set<std::string> needs);
   asio::awaitable<void> shutdown();
   void kill_now();
-  void end_background();
+  asio::awaitable<void> check_self();
   asio::awaitable<void> reserve_ports(std::set<std::string> of);
   std::set<std::string> enabled_names() const;
   void write_run_files();
@@ -154,8 +154,9 @@ class Engine::Impl final : public supervisor::ServiceSource {
   std::map<std::string, std::shared_ptr<asio::steady_timer>> boot_waiters;  // cancelled when settled
   std::set<std::string> settled;
   std::map<std::string, CachedVerdict> verdicts;
+  std::shared_ptr<asio::steady_timer> self_check;  // cancelled at shutdown
   bool run_files_pending = false;
-  std::size_t background = 0;  // run-file writers under way
+  std::size_t background = 0;  // coroutines of the engine's own under way
 };
 
 }  // namespace dumb::engine

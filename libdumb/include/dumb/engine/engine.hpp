@@ -31,7 +31,8 @@ struct Options {
   bool log_to_standard_output = true;
   std::optional<std::string> host;  ///< what the server really listens on, shown instead of the file's value
   std::optional<int> port;
-  std::chrono::milliseconds immediate_exit_watch{2000};  ///< LIF-56
+  std::chrono::milliseconds immediate_exit_watch{2000};   ///< LIF-56
+  std::chrono::milliseconds self_check_interval{60'000};  ///< LIF-121
 };
 
 /// The facade: opens a configuration and supervises what it describes. Not thread-safe: construct it and call
