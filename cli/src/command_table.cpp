@@ -33,7 +33,8 @@ std::vector<CommandInfo> make_commands() {
        {names},
        {},
        "Several services are started at the same time; each waits for what it needs.\n"
-       "The command ends when all are up or have failed.",
+       "The command ends when all are up or have failed; interrupting it does not end\n"
+       "what the server has begun.",
        run_start},
       {"stop",
        "stop services",

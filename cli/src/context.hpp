@@ -45,7 +45,8 @@ struct Context {
   bool json = false;
 
   bool print(std::string_view text) const { return system.out(text); }
-  /// "dumb-cli: text" on standard error; with --json {"error":…, "exit_code":…}. `subject` names the process.
+  /// "dumb-cli: text" on standard error; with --json {"error":…, "exit_code":…}. `subject` is the name
+  /// the user gave, added when the text has none.
   void report(const Error& error, std::string_view subject = {}) const;
   /// "dumb-cli: text" on standard error, not an error; silent with --json.
   void note(std::string_view text) const;

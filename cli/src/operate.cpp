@@ -92,7 +92,7 @@ class Operation {
       if (!job.result || job.told) continue;
       job.told = true;
       if (!*job.result) {
-        context_.report(job.result->error(), job.name);
+        tell_failure(job);
         continue;
       }
       const engine::OperationReply& reply = **job.result;
@@ -103,6 +103,14 @@ class Operation {
       }
       context_.print(text);
     }
+  }
+
+  // A missing server is told once, not for each name.
+  void tell_failure(const Job& job) {
+    const Error error = job.result->error();
+    const bool no_server = exit_code(error.code()) == ExitCode::unreachable;
+    if (no_server && std::exchange(told_no_server_, true)) return;
+    context_.report(error, no_server ? std::string_view() : std::string_view(job.name));
   }
 
   // The states a user waits in: setting up, waiting for something, starting, stopping.
@@ -145,6 +153,7 @@ class Operation {
   std::string path_;
   std::vector<Job> jobs_;
   std::mutex mutex_;
+  bool told_no_server_ = false;
 };
 
 constexpr std::size_t all_at_once = 64;

@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 #include <dumb/base/codec.hpp>
+#include <dumb/base/text.hpp>
 
 #include "about.hpp"
 
@@ -40,8 +41,8 @@ Result<http::Url> server_url(const Invocation& invocation, const Environment& en
 
 void Context::report(const Error& error, std::string_view subject) const {
   std::string text = error.to_string();
-  if (!subject.empty() && text.find(subject) == std::string::npos)
-    text = fmt::format("{}: {}", subject, text);
+  const bool named = text::fold(text).find(text::fold(subject)) != std::string::npos;
+  if (!named) text = fmt::format("{}: {}", subject, text);
   if (json) {
     const ErrorReport report{text, static_cast<std::int64_t>(exit_code(error.code()))};
     system.err(jsonx::print_compact(codec::encode(report)) + '\n');

@@ -225,10 +225,21 @@ TEST_CASE("start tells every outcome and ends with the worst", "[cli][API-33][AP
   CHECK(program.run({"start", "zilean", "radarr", "nope"}) == 4);
   CHECK(program.out == "Zilean: started\n  port 8182 was taken, now 8183\n");
   CHECK(program.err ==
-        "dumb-cli: radarr: Radarr: exit code 7 after 300 ms\n"
+        "dumb-cli: Radarr: exit code 7 after 300 ms\n"
         "dumb-cli: There is no process named nope.\n");
   REQUIRE(program.requests.size() == 3);
   CHECK(program.requests[0].body == R"({"process_name":"zilean"})");
+}
+
+TEST_CASE("a server that is not there is told once, a failure without a name gets it", "[cli]") {
+  CliProgram program;
+  program.refuse("POST /process/stop-service", Error(Errc::timed_out, "late"));
+  program.refuse("POST /process/stop-service", Error(Errc::timed_out, "late"));
+  program.answer("POST /process/stop-service", R"({"detail":"busy"})", 409);
+  CHECK(program.run({"stop", "Zilean", "Radarr", "Tall Talker"}) == 3);
+  CHECK(program.err ==
+        "dumb-cli: no answer from http://127.0.0.1:8000 within 1800 s\n"
+        "dumb-cli: Tall Talker: busy\n");
 }
 
 TEST_CASE("stop and restart use their own calls", "[cli]") {
