@@ -87,13 +87,30 @@ class Run : public std::enable_shared_from_this<Run> {
     output_.async_read_some(asio::buffer(buffer_),
                             [self = shared_from_this()](error_code error, std::size_t size) {
                               if (size > 0) self->keep({self->buffer_.data(), size});
-                              if (!error) {
+                              if (self->exited_) {
+                                self->drain();
+                              } else if (!error) {
                                 self->read();
                               } else {
                                 self->output_open_ = false;
-                                self->settle();
                               }
+                              self->settle();
                             });
+  }
+  /// The group is dead, so the rest of the output is in the pipe already; a process that left the group and
+  /// holds it open is not waited for.
+  void drain() {
+    error_code ignored;
+    output_.native_non_blocking(true, ignored);
+    constexpr std::size_t largest_pipe = 1U << 20U;
+    for (std::size_t total = 0; total < largest_pipe;) {
+      const ssize_t got = ::read(output_.native_handle(), buffer_.data(), buffer_.size());
+      if (got <= 0) break;
+      keep({buffer_.data(), static_cast<std::size_t>(got)});
+      total += static_cast<std::size_t>(got);
+    }
+    output_.close(ignored);
+    output_open_ = false;
   }
   void write() {
     if (!input_.is_open()) return;
@@ -109,23 +126,15 @@ class Run : public std::enable_shared_from_this<Run> {
     try_wait(child_);
     reaped_ = true;
     limit_.cancel();
-    // The group is dead, so the rest of the output is in the pipe already; a process that left the group and
-    // holds it open is not waited for.
-    error_code ignored;
-    output_.native_non_blocking(true, ignored);
-    while (output_open_) {
-      const ssize_t got = ::read(output_.native_handle(), buffer_.data(), buffer_.size());
-      if (got <= 0) break;
-      keep({buffer_.data(), static_cast<std::size_t>(got)});
-    }
-    output_.close(ignored);
-    input_.close(ignored);
     exited_ = true;
-    output_open_ = false;
+    error_code ignored;
+    input_.close(ignored);
+    // A read may have filled the buffer without its handler having run yet: that handler goes on.
+    if (output_open_) output_.cancel(ignored);
     settle();
   }
   void settle() {
-    if (!exited_ || done_) return;
+    if (!exited_ || output_open_ || done_) return;
     if (!partial_.empty()) emit(std::exchange(partial_, {}));
     done_ = true;
     finished_.cancel();
