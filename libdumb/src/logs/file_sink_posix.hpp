@@ -1,0 +1,79 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <dumb/base/unique_fd.hpp>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "logs/record.hpp"
+
+namespace dumb::logs {
+
+struct FileSinkOptions {
+  std::uint64_t max_size = 0;  ///< bytes; 0: no limit
+  int keep = 2;
+  std::optional<uid_t> uid;
+  std::optional<gid_t> gid;
+};
+
+/// What could not be written to a file, told once writing works again.
+struct Loss {
+  std::uint64_t lines = 0;
+  std::string reason;
+};
+
+/// An append-only log file that rotates itself (LIF-100, LIF-101). Failure never reaches the caller: lines
+/// are counted, and the file is opened anew once a second (LIF-102). Also follows a file that somebody else
+/// moved away or emptied. Used by one thread.
+class FileSink {
+ public:
+  FileSink(std::filesystem::path file, FileSinkOptions options);
+  FileSink(const FileSink&) = delete;
+  FileSink& operator=(const FileSink&) = delete;
+
+  /// Opens the file, creating its directory, and removes old rotated files. False when it cannot be opened.
+  bool open(const LocalTime& now);
+  void set_options(FileSinkOptions options) { options_ = std::move(options); }
+
+  /// Adds a record (LF is added here) to what the next flush() writes.
+  void append(std::string_view record, const LocalTime& now);
+  /// Writes what was appended.
+  void flush(const LocalTime& now);
+
+  /// The loss that ended with the last flush.
+  std::optional<Loss> take_recovered();
+  const std::string& last_error() const noexcept { return error_; }
+  /// The active file; changes with the date when its name has one.
+  const std::filesystem::path& file() const noexcept { return file_; }
+
+ private:
+  bool ensure_open(const LocalTime& now);
+  bool open_file();
+  void follow(const LocalTime& now);
+  void rotate(const LocalTime& now);
+  void fail(int number, std::string_view what, const LocalTime& now);
+  void lose(std::string_view unwritten);
+
+  std::filesystem::path file_;
+  FileSinkOptions options_;
+  UniqueFd fd_;
+  bool regular_ = false;
+  std::uint64_t size_ = 0;
+  Date opened_;  ///< the day the content belongs to
+  std::string pending_;
+  std::optional<LocalTime> checked_;  ///< when the file was last compared with its name
+  std::optional<LocalTime> failed_;   ///< when opening or writing failed last
+  std::optional<LocalTime> blocked_;  ///< when a rotation failed last
+  std::string error_;
+  std::uint64_t lost_ = 0;
+  std::optional<Loss> recovered_;
+};
+
+/// A time of the wall clock in the local zone.
+LocalTime local_time(std::int64_t unix_seconds);
+
+}  // namespace dumb::logs
