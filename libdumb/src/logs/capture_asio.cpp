@@ -95,7 +95,7 @@ void Capture::on_readable(Stream& stream) {
   flush();
   if (end == ReadEnd::end) {
     wait_later(stream, closed_pause);
-  } else if (end == ReadEnd::empty && bytes < small_read) {
+  } else if (end != ReadEnd::more && bytes < small_read) {
     wait_later(stream, small_pause);
   } else {
     wait(stream);
@@ -122,7 +122,7 @@ Capture::ReadEnd Capture::read(Stream& stream, int blocks, std::size_t& bytes) {
           std::less_equal<>()(data.data(), text.data()) && std::less<>()(text.data(), tail_from);
       line(stream, text, continued, !inside);
     });
-    if (data.size() < block.size()) return ReadEnd::empty;
+    if (data.size() < block.size()) return ReadEnd::almost_empty;
   }
   return ReadEnd::more;
 }
@@ -206,7 +206,10 @@ void Capture::finish_step() {
   if (phase_ != Phase::finishing) return;
   bool more = false;
   std::size_t bytes = 0;
-  each_stream([&](Stream& stream) { more = read(stream, 4, bytes) == ReadEnd::more || more; });
+  each_stream([&](Stream& stream) {
+    const ReadEnd end = read(stream, 4, bytes);
+    more = more || end == ReadEnd::more || end == ReadEnd::almost_empty;
+  });
   if (more && std::chrono::steady_clock::now() < deadline_) {
     flush();
     boost::asio::post(context_.io, [self = shared_from_this()] { self->finish_step(); });

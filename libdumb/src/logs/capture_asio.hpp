@@ -44,7 +44,8 @@ class Capture : public std::enable_shared_from_this<Capture> {
   void close();
 
  private:
-  enum class ReadEnd { more, empty, end };
+  /// How a read ended: at its own limit, with a block not filled, with nothing there, without writers.
+  enum class ReadEnd { more, almost_empty, empty, end };
   struct Stream {
     Stream(boost::asio::io_context& io) : fd(io), pause(io) {}
     boost::asio::posix::stream_descriptor fd;
