@@ -24,6 +24,7 @@ logs::MainLogOptions log_options(const std::filesystem::path& directory) {
   logs::MainLogOptions options;
   options.directory = directory;
   options.standard_output = false;
+  options.max_size = 0;  // keep everything a test looks for
   return options;
 }
 
