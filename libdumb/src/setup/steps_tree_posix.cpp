@@ -164,6 +164,10 @@ StepResult step_own(Run& run, const json::object& step, const std::atomic<bool>&
   struct stat info {};
   if (::stat(path->c_str(), &info) != 0) return errno_failure("inspect", *path);
   const file::WriteOptions owner = run.owned(0);
+  if (!run.facts.is_root()) {
+    run.log().info(
+        fmt::format("{}: {} keeps its owner, only root may change it", run.name(), path->native()));
+  }
   const bool wrong = owner.uid && *owner.uid != info.st_uid;
   const json::value* recursive = step.if_contains("recursive");
   const bool always = recursive != nullptr && recursive->is_bool() && recursive->get_bool();
