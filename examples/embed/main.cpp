@@ -27,8 +27,7 @@ asio::awaitable<void> supervise(dumb::engine::Engine& engine) {
 
 int main() {
   dumb::engine::Options options;
-  options.root =
-      dumb::Root(std::filesystem::temp_directory_path() / "dumb-embed");  // all paths lie beneath it
+  options.root = dumb::Root(std::filesystem::temp_directory_path() / "dumb-embed");  // all lies beneath it
   options.log_to_standard_output = false;
   std::filesystem::create_directories(options.root.map("/config"));
   std::ofstream(options.root.map("/config/dumb_config.json")) << config;

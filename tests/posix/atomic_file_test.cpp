@@ -52,3 +52,13 @@ TEST_CASE("paths are taken beneath the root unless they lie there already", "[ba
   CHECK(root.unmap("/usr/bin") == "/usr/bin");
   CHECK(Root().map("/config") == "/config");
 }
+
+TEST_CASE("a private directory leaves the parents made for it open to others", "[base]") {
+  test::TempDir dir;
+  REQUIRE(file::make_directories(dir / "run/private", 0700));
+  const auto mode = [](const std::filesystem::path& path) {
+    return std::filesystem::status(path).permissions() & std::filesystem::perms::mask;
+  };
+  CHECK(mode(dir / "run") == static_cast<std::filesystem::perms>(0755));
+  CHECK(mode(dir / "run/private") == static_cast<std::filesystem::perms>(0700));
+}

@@ -54,6 +54,19 @@ TEST_CASE("placeholders are replaced in a copy, foreign braces stay", "[supervis
   CHECK(jsonx::string_at(config->block(*config->find("App")), "config_dir") == "/app");
 }
 
+TEST_CASE("arguments below a block's own paths are mapped beneath the root, mounts it waits for included",
+          "[supervisor][LIF-50]") {
+  const auto config = snapshot(R"({"media":{"process_name":"Media","config_dir":"/media",
+    "wait_for_mounts":["/mnt/library"],
+    "command":["/usr/bin/serve","--dir","/mnt/library/films","--state=/media/state","/mnt/elsewhere"]}})");
+  ResolveRequest request;
+  request.root = Root("/scratch");
+  const auto resolved = resolve(config, "Media", request);
+  REQUIRE(resolved);
+  CHECK(resolved->argv == std::vector<std::string>{"/usr/bin/serve", "--dir", "/scratch/mnt/library/films",
+                                                   "--state=/scratch/media/state", "/mnt/elsewhere"});
+}
+
 TEST_CASE("a text command is split into words before its placeholders are filled",
           "[supervisor][LIF-52][SVC-116]") {
   const auto config =

@@ -137,7 +137,7 @@ Result<void> make_directories(const fs::path& path, mode_t mode, std::optional<u
     return failed("use as directory", path);
   }
   if (path.has_parent_path() && path.parent_path() != path) {
-    if (auto done = make_directories(path.parent_path(), mode, uid, gid); !done) return done;
+    if (auto done = make_directories(path.parent_path(), 0755, uid, gid); !done) return done;
   }
   if (::mkdir(path.c_str(), mode) != 0) {
     if (errno == EEXIST) return {};

@@ -247,7 +247,8 @@ std::vector<std::string> own_paths(const json::object& block) {
   std::vector<std::string> paths;
   const auto is_path_name = [](std::string_view name) {
     return name.ends_with("_dir") || name.ends_with("_file") || name.ends_with("_path") ||
-           name.ends_with("_directory") || name.ends_with("_dirs") || name.ends_with("_roots");
+           name.ends_with("_directory") || name.ends_with("_dirs") || name.ends_with("_roots") ||
+           name.ends_with("_mounts");
   };
   const auto add = [&](const json::value& value) {
     if (!value.is_string()) return;

@@ -34,7 +34,8 @@ Result<void> write_atomic(const std::filesystem::path& path, std::string_view by
 Result<bool> write_if_changed(const std::filesystem::path& path, std::string_view bytes,
                               const WriteOptions& options = {});
 
-/// mkdir -p; `mode` and owner apply to directories it creates.
+/// mkdir -p; the owner applies to every directory it creates, `mode` to the last one: missing parents get
+/// 0755, so that a private directory does not shut others out of what stands beside it.
 Result<void> make_directories(const std::filesystem::path& path, mode_t mode = 0755,
                               std::optional<uid_t> uid = {}, std::optional<gid_t> gid = {});
 

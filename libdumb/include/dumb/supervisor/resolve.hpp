@@ -37,7 +37,8 @@ Result<Resolved> resolve_launch(const ResolveRequest& request);
 /// Maps `text` beneath the root when it, or what follows its first '=', starts with one of the block's own
 /// path values (design, Paths).
 std::string map_argument(std::string_view text, const std::vector<std::string>& own_paths, const Root& root);
-/// The block's path values: members whose name ends in _dir, _file, _path, _directory or is a list of such.
+/// The block's path values: members whose name ends in _dir, _file, _path, _directory, _mounts or is a list
+/// of such.
 std::vector<std::string> own_paths(const json::object& block);
 
 /// An Npgsql connection string whose `Database` is absent or `database`, with host, port, user and password
