@@ -13,5 +13,7 @@ foreach(sanitizer asan tsan)
 endforeach()
 
 add_test(NAME example.quickstart CONFIGURATIONS Full Long
-  COMMAND ${PROJECT_SOURCE_DIR}/examples/quickstart --check)
-set_tests_properties(example.quickstart PROPERTIES LABELS example TIMEOUT 600 RUN_SERIAL ON)
+  COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/readme.py --source ${PROJECT_SOURCE_DIR} --quickstart)
+add_test(NAME example.readme CONFIGURATIONS Full Long
+  COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/readme.py --source ${PROJECT_SOURCE_DIR} --build ${PROJECT_BINARY_DIR})
+set_tests_properties(example.quickstart example.readme PROPERTIES LABELS example TIMEOUT 900 RUN_SERIAL ON)
