@@ -1,6 +1,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <atomic>
 #include <dumb/base/text.hpp>
 #include <dumb/logs/log_reader.hpp>
 #include <dumb/logs/log_service.hpp>
@@ -85,6 +86,7 @@ TEST_CASE("captured lines go to the main log and the service's file by level",
   fifo.put("2026/02/03 07:05:09 NOTICE: ready\nDEBUG quiet\nERROR: bad\n");
   REQUIRE(test::eventually([&] { return bench.main_lines().size() == 2; }));
   bench.service->set_threshold(id, Level::error);
+  bench.service->flush();
   fifo.put("INFO in main only\nERROR in both\n");
   CHECK(test::finish(*bench.service, id) == "ready\nquiet\nbad\nin main only\nin both");
   CHECK(bench.main_lines() == Lines{"INFO - Child subprocess: ready", "ERROR - Child subprocess: bad",
@@ -238,13 +240,15 @@ TEST_CASE("a writer that never stops is left at the limit", "[logs][LIF-62][LIF-
   spec.to_main_log = false;
   const auto id = bench.service->attach(std::move(spec));
   std::atomic<bool> stop{false};
-  std::thread writer([fd = fifo.writer.get(), &stop] {
+  std::atomic<int> written{0};
+  std::thread writer([fd = fifo.writer.get(), &stop, &written] {
     ::fcntl(fd, F_SETFL, O_NONBLOCK);
     const std::string block(60000, '\n');
     while (!stop) {
-      if (::write(fd, block.data(), block.size()) < 0) std::this_thread::yield();
+      if (::write(fd, block.data(), block.size()) > 0) ++written;
     }
   });
+  REQUIRE(test::eventually([&] { return written > 100; }));
   const auto began = std::chrono::steady_clock::now();
   test::finish(*bench.service, id, 300ms);
   const auto took = std::chrono::steady_clock::now() - began;

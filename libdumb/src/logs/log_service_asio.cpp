@@ -17,6 +17,7 @@
 #include <mutex>
 #include <thread>
 #include <utility>
+#include <variant>
 
 #include "logs/capture_asio.hpp"
 #include "logs/main_log_posix.hpp"
@@ -80,20 +81,15 @@ class LogService::Impl {
     const std::lock_guard lock(mutex_);
     if (queue_.size() >= most_queued) {
       ++unqueued_;
-      return;
+    } else {
+      enqueue(Record{level, now, std::string(message)});
     }
-    queue_.push_back({level, now, std::string(message)});
-    if (queue_.size() == 1) asio::post(io_, [this] { drain_queue(); });
   }
 
   void configure(MainLogOptions options) {
     threshold_ = options.threshold;
-    asio::post(io_, [this, options = std::move(options)]() mutable {
-      drain_queue();
-      main_.configure(std::move(options));
-      for (const auto& [id, capture] : captures_) capture->set_options(main_.sink_options());
-      flush_main();
-    });
+    const std::lock_guard lock(mutex_);
+    enqueue(std::move(options));
   }
 
   void set_secrets(std::vector<std::string> secrets) {
@@ -152,6 +148,13 @@ class LogService::Impl {
     std::string message;
   };
 
+  /// With the mutex held. New settings stand in the queue too, so that they divide the records before from
+  /// those after them.
+  void enqueue(std::variant<Record, MainLogOptions> entry) {
+    queue_.push_back(std::move(entry));
+    if (queue_.size() == 1) asio::post(io_, [this] { drain_queue(); });
+  }
+
   void run() {
     for (;;) {
       try {
@@ -172,27 +175,41 @@ class LogService::Impl {
   }
 
   void drain_queue() {
-    std::vector<Record> records;
+    std::vector<std::variant<Record, MainLogOptions>> entries;
     std::uint64_t unqueued = 0;
     Redactor redact;
     {
       const std::lock_guard lock(mutex_);
-      records.swap(queue_);
+      entries.swap(queue_);
       unqueued = std::exchange(unqueued_, 0);
       redact = redactor_;
     }
-    for (const Record& record : records) {
-      clock_.set(record.time);
-      const bool valid = text::is_utf8(record.message);
-      const std::string message = redact.lines(valid ? record.message : text::to_utf8(record.message));
-      main_.add_own(record.level, message, clock_);
+    for (auto& entry : entries) {
+      if (auto* options = std::get_if<MainLogOptions>(&entry)) {
+        apply(std::move(*options));
+      } else {
+        add(std::get<Record>(entry), redact);
+      }
     }
     clock_.update();
     if (unqueued != 0) {
       main_.add_own(Level::warning,
                     fmt::format("{} records of this program were lost: too many at once", unqueued), clock_);
     }
-    if (!records.empty() || unqueued != 0) flush_main();
+    if (!entries.empty() || unqueued != 0) flush_main();
+  }
+
+  void add(const Record& record, const Redactor& redact) {
+    clock_.set(record.time);
+    const bool valid = text::is_utf8(record.message);
+    main_.add_own(record.level, redact.lines(valid ? record.message : text::to_utf8(record.message)), clock_);
+  }
+
+  void apply(MainLogOptions options) {
+    clock_.update();
+    main_.flush(clock_);
+    main_.configure(std::move(options));
+    for (const auto& [id, capture] : captures_) capture->set_options(main_.sink_options());
   }
 
   void flush_main() {
@@ -226,7 +243,7 @@ class LogService::Impl {
   }
 
   mutable std::mutex mutex_;
-  std::vector<Record> queue_;
+  std::vector<std::variant<Record, MainLogOptions>> queue_;
   std::uint64_t unqueued_ = 0;
   Redactor redactor_;
   std::atomic<Level> threshold_;

@@ -21,10 +21,13 @@ class Tail {
   std::string text() const {
     if (kept_.empty()) return {};
     const std::string_view all = std::string_view(kept_).substr(0, kept_.size() - 1);
-    if (all.size() <= most) return std::string(all);
-    std::size_t begin = all.size() - most;
-    const std::size_t line = all.find('\n', begin - 1);
-    if (line != std::string_view::npos) return std::string(all.substr(line + 1));
+    std::size_t begin = 0;
+    if (all.size() > most) {
+      begin = all.size() - most;
+      const std::size_t line = all.find('\n', begin - 1);
+      if (line != std::string_view::npos) begin = line + 1;
+    }
+    // A cut line begins with a whole character.
     while (begin < all.size() && (static_cast<unsigned char>(all[begin]) & 0xC0U) == 0x80U) ++begin;
     return std::string(all.substr(begin));
   }
