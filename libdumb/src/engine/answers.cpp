@@ -231,7 +231,7 @@ asio::awaitable<ProcessList> Engine::Impl::processes() {
 
 asio::awaitable<Result<ProcessDetail>> Engine::Impl::process(std::string process_name, std::string scope) {
   const std::string wanted = text::lower(text::trim(scope));
-  if (!wanted.empty() && wanted != "runtime" && wanted != "all") {
+  if (wanted != "runtime" && wanted != "all") {
     co_return Error(Errc::invalid_argument, "scope must be 'runtime' or 'all'");
   }
   const auto ref = find(process_name);

@@ -158,9 +158,7 @@ void Engine::Impl::kill_now() {
 
 asio::awaitable<void> Engine::Impl::shutdown() {
   if (shutting_down) {
-    const auto event = shutdown_done;
-    while (event && phase != Phase::shutting_down) co_await event->async_wait(token);
-    if (event) co_await event->async_wait(token);
+    while (!shut_down) co_await shutdown_done->async_wait(token);
     co_return;
   }
   shutting_down = true;
@@ -240,6 +238,7 @@ asio::awaitable<void> Engine::Impl::shutdown() {
     co_await pause.async_wait(token);
   }
   log.flush();
+  shut_down = true;
   shutdown_done->cancel();
 }
 

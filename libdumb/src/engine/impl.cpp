@@ -191,7 +191,8 @@ Result<std::unique_ptr<Engine>> Engine::open(asio::io_context& context, Options 
                              problems);
   if (!catalog) return catalog.error();
   config::OpenOptions file;
-  file.file = options.root.map(options.config_file);
+  file.file =
+      options.config_file_as_is.empty() ? options.root.map(options.config_file) : options.config_file_as_is;
   file.root = options.root;
   file.model = catalog->model();
   file.environment = options.environment;

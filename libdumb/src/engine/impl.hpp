@@ -144,6 +144,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   Phase phase = Phase::initializing;
   WallTime started_at;
   bool shutting_down = false;
+  bool shut_down = false;
   double grace_factor = 1.0;
   std::shared_ptr<asio::steady_timer> shutdown_done;
   std::set<std::string> set_up;                         // LIF-28: configured in this run

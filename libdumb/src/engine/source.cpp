@@ -73,7 +73,8 @@ asio::awaitable<Result<void>> Engine::Impl::setup(std::string process_name) {
       updates["enabled"] = true;
       const Result<void> saved =
           co_await save_block(ref.process_name, updates, config::Manager::Persist::yes);
-      if (!saved) co_return saved.error();
+      // What the document lacks to be enabled, a command above all, fails the start (API-29).
+      if (!saved) co_return Error(Errc::setup_failed, saved.error().to_string());
     }
     std::set<std::string> one;
     one.insert(ref.process_name);

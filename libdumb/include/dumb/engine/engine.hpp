@@ -26,6 +26,8 @@ std::string version(const config::Environment& environment = {});
 struct Options {
   Root root;
   std::filesystem::path config_file = "/config/dumb_config.json";  ///< beneath the root unless it lies there
+  /// A file of this machine, used as it is in place of `config_file`; empty: none.
+  std::filesystem::path config_file_as_is;
   std::filesystem::path catalog_directory;                         ///< overlay of the catalogue; empty: none
   config::Environment environment;                                 ///< usually the process environment
   bool log_to_standard_output = true;
