@@ -7,9 +7,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+#include <cerrno>
 #include <dumb/base/text.hpp>
 #include <exception>
 #include <future>
@@ -116,6 +118,7 @@ void RawClient::close() {
 bool RawClient::send(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t done = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (done < 0 && errno == EINTR) continue;
     if (done <= 0) return false;
     bytes.remove_prefix(static_cast<std::size_t>(done));
   }
@@ -126,9 +129,25 @@ void RawClient::finish_sending() {
   ::shutdown(fd_, SHUT_WR);
 }
 
+namespace {
+
+/// Whether something can be read, or the end is reached, within `limit`. Signals do not end the wait: the
+/// engine under test handles SIGCHLD in this process.
+bool readable(int fd, std::chrono::milliseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  for (;;) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    pollfd entry{fd, POLLIN, 0};
+    const int ready = ::poll(&entry, 1, std::max(0, static_cast<int>(left.count())));
+    if (ready >= 0 || errno != EINTR) return ready > 0;
+  }
+}
+
+}  // namespace
+
 bool RawClient::fill() {
-  pollfd entry{fd_, POLLIN, 0};
-  if (::poll(&entry, 1, 20000) <= 0) return false;
+  if (!readable(fd_, std::chrono::seconds(20))) return false;
   char bytes[65536];
   const ssize_t count = ::recv(fd_, bytes, sizeof bytes, 0);
   if (count <= 0) return false;
@@ -162,8 +181,7 @@ std::optional<Answer> RawClient::receive(Body body) {
 
 bool RawClient::closed(std::chrono::milliseconds limit) {
   if (!buffer_.empty()) return false;
-  pollfd entry{fd_, POLLIN, 0};
-  if (::poll(&entry, 1, static_cast<int>(limit.count())) <= 0) return false;
+  if (!readable(fd_, limit)) return false;
   char byte = 0;
   return ::recv(fd_, &byte, 1, 0) <= 0;
 }
