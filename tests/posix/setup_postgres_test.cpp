@@ -202,6 +202,29 @@ TEST_CASE("the role of the older product name is renamed", "[setup][postgres][SV
   CHECK_THAT(stack.log.text(), ContainsSubstring("role DMB has been renamed to DUMB"));
 }
 
+TEST_CASE("a server that says it is starting up may take longer than one that does not answer",
+          "[setup][postgres][SVC-117]") {
+  SetupStack stack;
+  stack.add_service("[]", R"([{"do": "wait", "for": "pg", "host": "0.0.0.0", "port": 5432, "user": "u",
+                               "timeout_s": 0.2, "interval_s": 0.1}])");
+  const fs::path script = stack.directory / "bin/pg_isready";
+  stack.environment["PATH"] = script.parent_path().native() + ":" + stack.environment["PATH"];
+  const std::string count = (stack.directory / "count").native();
+  const auto install = [&](const std::string& verdict) {
+    test::write_text(script, "#!/bin/sh\necho \"$@\" >>" + count + "\n" + verdict);
+    fs::permissions(script, fs::perms::all);
+  };
+  SECTION("busy, then ready") {
+    install("[ $(wc -l <" + count + ") -ge 8 ] || exit 1\n");
+    REQUIRE(stack.post_start("PageMill"));
+    CHECK_THAT(test::read_text(count), ContainsSubstring("-h 127.0.0.1 -p 5432 -U u"));
+  }
+  SECTION("no answer") {
+    install("exit 2\n");
+    CHECK(fails(stack.post_start("PageMill"), Failure::timeout));
+  }
+}
+
 TEST_CASE("the default password is warned about", "[setup][postgres][SVC-121]") {
   if (!installed()) return;
   PostgresStack stack;

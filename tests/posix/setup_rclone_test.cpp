@@ -140,7 +140,7 @@ TEST_CASE("the remote is written once and rclone reveals its password",
 }
 
 TEST_CASE("command and waits are spelled without the root and run beneath it",
-          "[setup][rclone][SVC-22][SVC-134][SVC-136]") {
+          "[setup][rclone][SVC-22][SVC-134][SVC-136][LIF-26]") {
   RcloneStack stack;
   const auto outcome = stack.configure(process);
   REQUIRE(outcome);
@@ -191,6 +191,42 @@ TEST_CASE("what cannot be set up is refused before anything is written",
     test::write_text(stack.mount_point(), "x");
     CHECK(fails(stack.configure(process), Failure::conflict));
     CHECK(test::read_text(stack.mount_point()) == "x");
+  }
+}
+
+TEST_CASE("instances set up at the same time share one file without losing a section",
+          "[setup][rclone][SVC-18][SVC-32]") {
+  RcloneStack stack;
+  std::vector<std::string> names;
+  for (int i = 0; i < 8; ++i) {
+    json::object instance = catalog::Catalog::embedded().find("rclone")->defaults;
+    names.push_back("rclone " + std::to_string(i));
+    instance["process_name"] = names.back();
+    instance["enabled"] = true;
+    instance["zurg_enabled"] = false;
+    instance["key_type"] = "AllDebrid";
+    instance["api_key"] = "key" + std::to_string(i);
+    instance["mount_name"] = "remote" + std::to_string(i);
+    stack.set("/rclone/instances/I" + std::to_string(i), std::move(instance));
+  }
+  // A neighbour that cannot be set up is no concern of the others.
+  stack.set(block + "key_type", "SomeCloud");
+  boost::asio::io_context control;
+  std::size_t good = 0;
+  for (const std::string& name : names) {
+    boost::asio::co_spawn(
+        control, setup::configure(stack.context(name)),
+        [&](std::exception_ptr, const Result<setup::Outcome>& outcome) { good += outcome ? 1 : 0; });
+  }
+  control.run();
+  CHECK(good == names.size());
+  for (int i = 0; i < 8; ++i) {
+    const auto entries = setup::ini_section(stack.config(), "remote" + std::to_string(i));
+    REQUIRE(entries);
+    REQUIRE(*entries);
+    CHECK(std::find(entries->value().begin(), entries->value().end(),
+                    std::pair<std::string, std::string>("user", "key" + std::to_string(i))) !=
+          entries->value().end());
   }
 }
 

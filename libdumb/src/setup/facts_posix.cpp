@@ -81,8 +81,12 @@ std::optional<fs::path> MachineFacts::tool(std::string_view name) {
                                                                            : "/usr/local/bin:/usr/bin:/bin");
 }
 
-bool MachineFacts::service_running(std::string_view process_name) {
-  return context_.is_running && context_.is_running(process_name);
+void MachineFacts::look_at_services() {
+  running_.clear();
+  if (!context_.is_running) return;
+  for (const config::BlockRef& ref : context_.config->blocks()) {
+    if (context_.is_running(ref.process_name)) running_.insert(ref.process_name);
+  }
 }
 
 bool live_postgres(int pid, const fs::path& data_directory) {

@@ -91,6 +91,7 @@ Task<StepResult> run_step(RunPtr run, json::object step, std::string kind) {
   for (const json::value& element : *elements) {
     const bool cancelled = co_await is_cancelled();
     if (cancelled) co_return failure(Failure::cancelled, "setup was cancelled");
+    run->facts.look_at_services();
     auto act = [run, step, kind, element](const std::atomic<bool>& stop) {
       run->scope.set_each(element);
       return guarded([&] { return attempt(*run, step, kind, stop); });
@@ -177,6 +178,7 @@ Task<Result<Outcome>> run_phase(Context context, Phase phase) {
   const json::array steps = phase == Phase::configure ? service->configure : service->post_start;
   if (phase == Phase::post_start && steps.empty()) co_return Outcome();
   const auto run = std::make_shared<Run>(std::move(context));
+  run->facts.look_at_services();
   const auto prepared = co_await prepare(run, phase);
   if (!prepared) co_return placed(*run, prepared.error(), 0, "prepare");
   const auto done = co_await run_list(run, steps);

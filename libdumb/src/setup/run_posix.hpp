@@ -22,7 +22,9 @@ class MachineFacts final : public Facts {
   bool executable(const std::filesystem::path& path) override;
   Result<std::string> read(const std::filesystem::path& path) override;
   std::optional<std::filesystem::path> tool(std::string_view name) override;
-  bool service_running(std::string_view process_name) override;
+  bool service_running(std::string_view process_name) override { return running_.contains(process_name); }
+  /// Asks which services run. On the control thread: what answers is not thread-safe.
+  void look_at_services();
   bool pid_file_stale(const std::filesystem::path& path) override;
   bool answers(const std::string& host, int port) override;
   bool port_free(int port) override;
@@ -35,6 +37,7 @@ class MachineFacts final : public Facts {
 
  private:
   const Context& context_;
+  std::set<std::string, std::less<>> running_;
 };
 
 /// Whether `pid` is a running PostgreSQL server of that data directory, as far as this process may look

@@ -29,7 +29,8 @@ struct Context {
   config::Environment environment;                   ///< what helpers inherit
   Log* log = nullptr;
   boost::asio::thread_pool* workers = nullptr;  ///< where blocking file work runs
-  std::function<bool(std::string_view process_name)> is_running;
+  std::function<bool(std::string_view process_name)>
+      is_running;  ///< called on the awaiting coroutine's executor
   /// Names a directory only this server writes to, for password files and the like (0700).
   std::filesystem::path private_directory;
 };
