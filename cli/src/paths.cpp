@@ -23,8 +23,8 @@ Root stack_root(const std::optional<std::string>& option, const Environment& env
 std::filesystem::path config_path(const std::optional<std::string>& option, const Environment& environment,
                                   const Root& root) {
   const std::string file = option ? *option : variable(environment, "DUMB_CONFIG");
-  return root.map(file.empty() ? std::filesystem::path("/config/dumb_config.json")
-                               : std::filesystem::absolute(file));
+  if (file.empty()) return root.map("/config/dumb_config.json");
+  return std::filesystem::absolute(file).lexically_normal();
 }
 
 }  // namespace dumb::cli

@@ -14,7 +14,7 @@ namespace dumb::cli {
 Root stack_root(const std::optional<std::string>& option, const Environment& environment, bool is_root_user);
 
 /// The configuration file as it is on disk: `option`, else DUMB_CONFIG, both taken from the working directory
-/// and then beneath the root; else config/dumb_config.json beneath the root.
+/// and used as they are; else config/dumb_config.json beneath the root.
 std::filesystem::path config_path(const std::optional<std::string>& option, const Environment& environment,
                                   const Root& root);
 

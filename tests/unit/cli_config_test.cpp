@@ -205,6 +205,6 @@ TEST_CASE("the root comes from --root, DUMB_ROOT, then the user", "[cli]") {
         "/home/u/.local/share/dumb");
   const Root root("/x");
   CHECK(cli::config_path({}, {}, root) == "/x/config/dumb_config.json");
-  CHECK(cli::config_path({}, {{"DUMB_CONFIG", "/etc/d.json"}}, root) == "/x/etc/d.json");
+  CHECK(cli::config_path({}, {{"DUMB_CONFIG", "/etc/d.json"}}, root) == "/etc/d.json");
   CHECK(cli::config_path("/x/d.json", {{"DUMB_CONFIG", "/etc/d.json"}}, root) == "/x/d.json");
 }
