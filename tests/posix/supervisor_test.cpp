@@ -56,6 +56,7 @@ class Stack final : public ServiceSource {
     plan.spec.env = {"PATH=/usr/bin:/bin"};
     plan.spec.directory = dir.path();
     plan.log_file = dir / ("log/" + name + ".log");
+    plan.to_main_log = name != "loud";
     plan.endpoints = service.endpoints;
     return plan;
   }

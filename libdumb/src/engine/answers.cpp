@@ -213,13 +213,17 @@ asio::awaitable<std::optional<std::string>> Engine::Impl::version_of(config::Blo
 asio::awaitable<ProcessList> Engine::Impl::processes() {
   ProcessList list;
   const config::SnapshotPtr snapshot = config();
+  std::vector<setup::VersionQuery> queries;
+  for (const config::BlockRef& ref : snapshot->blocks()) queries.push_back({snapshot, ref});
+  const std::vector<std::optional<std::string>> found = co_await versions.get_all(queries);
+  std::size_t index = 0;
   for (const config::BlockRef& ref : snapshot->blocks()) {
     const catalog::Service* service = service_of(ref);
     ProcessEntry entry;
     entry.name = entry.process_name = ref.process_name;
     entry.enabled = ref.enabled;
     entry.config = snapshot->block(ref);
-    entry.version = co_await version_of(ref);
+    entry.version = found[index++];
     entry.key = entry.config_key = ref.config_key;
     entry.repo_url = repo_url(entry.config, service);
     if (service != nullptr) entry.sponsorship_url = service->links.sponsorship_url;

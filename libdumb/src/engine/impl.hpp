@@ -119,6 +119,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   std::optional<supervisor::Identity> service_identity() const;
   std::string home_of_service_user() const;
   setup::VersionOptions version_options();
+  setup::Context setup_context(const config::BlockRef& ref);
   bool is_api(const config::BlockRef& ref) const { return ref.config_key == "dumb_api_service"; }
   std::filesystem::path run_directory() const { return root().map("/run/dumb"); }
   const Root& root() const { return options.root; }
@@ -151,6 +152,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   std::map<std::string, json::object> setup_generated;  // by process name
   std::map<std::string, std::vector<PortChange>> port_changes;
   std::set<std::string> api_start;  // started through the API: enable and persist first
+  std::set<std::string> bounded_waits;  // started through the API: its waits have a limit
   std::map<std::string, setup::Outcome::Companion> companions;
   std::map<std::string, std::shared_ptr<asio::steady_timer>> boot_waiters;  // cancelled when settled
   std::set<std::string> settled;

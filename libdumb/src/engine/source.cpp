@@ -59,6 +59,24 @@ void Engine::Impl::refresh_generated(const config::BlockRef& ref) {
   manager->set_generated(ref.path, std::move(members));
 }
 
+setup::Context Engine::Impl::setup_context(const config::BlockRef& ref) {
+  setup::Context request;
+  request.catalog = &catalog;
+  request.config = config();
+  request.block = ref;
+  request.root = root();
+  request.service_user = service_identity();
+  request.environment = manager->environment();
+  request.log = &log;
+  request.workers = &workers;
+  request.is_running = [this](std::string_view name) {
+    return supervisor.info(name).state == supervisor::State::running;
+  };
+  request.private_directory = run_directory();
+  for (const std::string& name : manager->secret_variables()) request.environment.erase(name);  // CFG-46
+  return request;
+}
+
 asio::awaitable<Result<void>> Engine::Impl::setup(std::string process_name) {
   co_await asio::this_coro::throw_if_cancelled(false);
   if (companions.contains(process_name)) co_return Result<void>();
@@ -68,6 +86,8 @@ asio::awaitable<Result<void>> Engine::Impl::setup(std::string process_name) {
   port_changes.erase(ref.process_name);
   if (api_start.erase(ref.process_name) != 0) {
     set_up.erase(ref.process_name);
+    bounded_waits.insert(ref.process_name);
+    versions.forget(ref.config_key, ref.instance);
     if (!ref.enabled) {
       json::object updates;
       updates["enabled"] = true;
@@ -84,19 +104,7 @@ asio::awaitable<Result<void>> Engine::Impl::setup(std::string process_name) {
     refresh_generated(ref);
     co_return Result<void>();
   }
-  setup::Context request;
-  request.catalog = &catalog;
-  request.config = config();
-  request.block = ref;
-  request.root = root();
-  request.service_user = service_identity();
-  request.environment = manager->environment();
-  request.log = &log;
-  request.workers = &workers;
-  request.is_running = [this](std::string_view name) {
-    return supervisor.info(name).state == supervisor::State::running;
-  };
-  request.private_directory = run_directory();
+  const setup::Context request = setup_context(ref);
   const Result<setup::Outcome> outcome = co_await setup::configure(request);
   if (!outcome) co_return outcome.error();
   if (!outcome->persisted.empty()) {
@@ -115,7 +123,7 @@ Result<supervisor::WaitPlan> Engine::Impl::waits(const std::string& process_name
   auto ref = find(process_name);
   if (!ref) return ref.error();
   supervisor::WaitPlan plan = supervisor::waits_of(config()->block(*ref), root());
-  if (port_changes.contains(process_name)) plan.limit = std::chrono::milliseconds(600'000);
+  if (bounded_waits.erase(process_name) != 0) plan.limit = std::chrono::minutes(10);  // API-32
   return plan;
 }
 
@@ -185,19 +193,7 @@ asio::awaitable<Result<bool>> Engine::Impl::post_start(std::string process_name)
   co_await asio::this_coro::throw_if_cancelled(false);
   const auto ref = find(process_name);
   if (companions.contains(process_name) || !ref || service_of(*ref) == nullptr) co_return false;
-  setup::Context request;
-  request.catalog = &catalog;
-  request.config = config();
-  request.block = *ref;
-  request.root = root();
-  request.service_user = service_identity();
-  request.environment = manager->environment();
-  request.log = &log;
-  request.workers = &workers;
-  request.is_running = [this](std::string_view name) {
-    return supervisor.info(name).state == supervisor::State::running;
-  };
-  request.private_directory = run_directory();
+  const setup::Context request = setup_context(*ref);
   const Result<setup::Outcome> outcome = co_await setup::post_start(request);
   if (!outcome) co_return outcome.error();
   for (const setup::Outcome::Companion& companion : outcome->companions) {
