@@ -10,6 +10,7 @@
 #include <dumb/base/codec.hpp>
 #include <dumb/base/text.hpp>
 #include <dumb/logs/log_reader.hpp>
+#include <dumb/setup/host.hpp>
 #include <filesystem>
 
 #include "engine/impl.hpp"
@@ -104,9 +105,28 @@ asio::awaitable<void> Engine::Impl::boot_one(std::string process_name, std::set<
   if (const auto event = boot_waiters[process_name]) event->cancel();
 }
 
+/// LIF-122 to LIF-124. Services run under numbers, so a missing account keeps none of them from starting.
+asio::awaitable<void> Engine::Impl::prepare_host() {
+  setup::HostOptions host;
+  host.root = root();
+  host.config = config();
+  host.catalog = &catalog;
+  host.log = &log;
+  if (const auto identity = service_identity()) {
+    host.is_root = true;
+    host.uid = identity->uid;
+    host.gid = identity->gid;
+  }
+  host.stop = &host_stop;
+  auto work = [host] { return setup::prepare_host(host); };
+  preparing_host = true;
+  const Result<void> prepared = co_await offload(workers, work);
+  preparing_host = false;
+  if (!prepared) log.error("the service user cannot be made: " + prepared.error().to_string());
+}
+
 asio::awaitable<void> Engine::Impl::boot() {
   log.info(logs::start_marker(version(manager->environment()), ::getpid()));
-  if (::geteuid() != 0) log.info("not running as root: users, ownership and data links are left as they are");
   write_run_files();
   std::set<std::string> names = enabled_names();
   // The frontend is started at boot only when it is installed (LIF-7).
@@ -119,6 +139,8 @@ asio::awaitable<void> Engine::Impl::boot() {
       names.erase(ref->process_name);
     }
   }
+  co_await prepare_host();
+  if (shutting_down) co_return;
   co_await reserve_ports(names);
   for (const std::string& name : names) {
     if (const auto* ref = config()->find(name)) refresh_generated(*ref);
@@ -162,6 +184,7 @@ asio::awaitable<void> Engine::Impl::shutdown() {
     co_return;
   }
   shutting_down = true;
+  host_stop = true;
   const SteadyTime begun = system_clock().now();
   shutdown_done = event_of(context);
   phase = Phase::shutting_down;

@@ -136,6 +136,7 @@ setup::VersionOptions Engine::Impl::version_options() {
 }
 
 Engine::Impl::~Impl() {
+  host_stop = true;
   workers.stop();
   mount_workers.stop();
   workers.join();

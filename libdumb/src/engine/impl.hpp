@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -74,6 +75,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
 
   // Boot and shutdown (boot.cpp)
   asio::awaitable<void> boot();
+  asio::awaitable<void> prepare_host();
   asio::awaitable<void> boot_one(std::string process_name, std::set<std::string> needs);
   asio::awaitable<void> shutdown();
   void kill_now();
@@ -137,6 +139,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   catalog::Catalog catalog;
   std::unique_ptr<config::Manager> manager;
   logs::LogService log;
+  std::atomic<bool> host_stop{false};  // read by the worker that prepares the host
   asio::thread_pool workers;
   asio::thread_pool mount_workers;  // tries of mounts may hang for seconds; they never delay other work
   supervisor::Supervisor supervisor;
@@ -146,6 +149,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   WallTime started_at;
   bool shutting_down = false;
   bool shut_down = false;
+  bool preparing_host = false;  // data of services may be on the move
   double grace_factor = 1.0;
   std::shared_ptr<asio::steady_timer> shutdown_done;
   std::set<std::string> set_up;                         // LIF-28: configured in this run

@@ -25,6 +25,9 @@ Result<config::BlockRef> Engine::Impl::find_operable(std::string_view process_na
                  ref->process_name);
   }
   if (shutting_down) return Error(Errc::unavailable, "DUMB is shutting down", ref->process_name);
+  // No service may write to data that is being moved (LIF-123).
+  if (preparing_host)
+    return Error(Errc::unavailable, "the machine is being prepared, try again later", ref->process_name);
   return ref;
 }
 

@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -9,6 +8,7 @@
 #include <dumb/base/unique_fd.hpp>
 #include <dumb/supervisor/mounts.hpp>
 
+#include "setup/owner_walk_posix.hpp"
 #include "setup/run_posix.hpp"
 
 /// Steps about directories and owners: mkdir, own, remove, unmount.
@@ -65,79 +65,6 @@ StepResult make_directory(Run& run, const fs::path& path, const json::object& st
   return Effect::changed;
 }
 
-/// A walk that sets owners and modes below one directory (SVC-26): by descriptors, so that a link put in the
-/// way meanwhile is not followed.
-class OwnerWalk {
- public:
-  OwnerWalk(uid_t uid, gid_t gid, bool set_owner, std::optional<mode_t> mode, const std::atomic<bool>& stop)
-      : uid_(uid),
-        gid_(gid),
-        set_owner_(set_owner),
-        mode_(mode),
-        stop_(stop),
-        mounts_(supervisor::read_mounts()) {}
-
-  Result<void> below(int directory, const fs::path& path) {
-    const UniqueFd copy(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    DIR* stream = copy ? ::fdopendir(::fcntl(copy.get(), F_DUPFD_CLOEXEC, 3)) : nullptr;
-    if (stream == nullptr) return errno_failure("read directory", path);
-    Result<void> result;
-    while (const dirent* entry = ::readdir(stream)) {
-      const std::string_view name = static_cast<const char*>(entry->d_name);
-      if (name == "." || name == "..") continue;
-      if (stop_) result = failure(Failure::cancelled, "setup was cancelled");
-      if (result) result = one(directory, static_cast<const char*>(entry->d_name), path / name);
-      if (!result) break;
-    }
-    ::closedir(stream);
-    return result;
-  }
-
-  bool changed_anything() const { return changed_; }
-
- private:
-  Result<void> one(int directory, const char* name, const fs::path& path) {
-    struct stat info {};
-    if (::fstatat(directory, name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
-      if (errno == ENOENT) return {};
-      return errno_failure("inspect", path);
-    }
-    const bool is_directory = S_ISDIR(info.st_mode);
-    if (is_directory && supervisor::is_mounted(mounts_, path)) return {};
-    if (set_owner_ && (info.st_uid != uid_ || info.st_gid != gid_)) {
-      if (::fchownat(directory, name, uid_, gid_, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno_failure("set the owner of", path);
-      changed_ = true;
-    }
-    if (S_ISLNK(info.st_mode)) return {};
-    if (is_directory) {
-      const UniqueFd child(::openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-      if (!child) return errno_failure("open", path);
-      if (auto done = set_mode(child.get(), info.st_mode, mode_.value_or(0), path); !done) return done;
-      return below(child.get(), path);
-    }
-    if (!mode_ || !S_ISREG(info.st_mode) || (info.st_mode & 07777U) == (*mode_ & 0666U)) return {};
-    const UniqueFd child(::openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-    if (!child) return errno_failure("open", path);
-    return set_mode(child.get(), info.st_mode, *mode_ & 0666U, path);
-  }
-
-  Result<void> set_mode(int fd, mode_t now, mode_t wanted, const fs::path& path) {
-    if (!mode_ || (now & 07777U) == wanted) return {};
-    if (::fchmod(fd, wanted) != 0) return errno_failure("set the mode of", path);
-    changed_ = true;
-    return {};
-  }
-
-  uid_t uid_;
-  gid_t gid_;
-  bool set_owner_;
-  std::optional<mode_t> mode_;
-  const std::atomic<bool>& stop_;
-  std::vector<supervisor::Mount> mounts_;
-  bool changed_ = false;
-};
-
 }  // namespace
 
 StepResult step_mkdir(Run& run, const json::object& step) {
@@ -179,9 +106,14 @@ StepResult step_own(Run& run, const json::object& step, const std::atomic<bool>&
   bool changed = false;
   if (descend && S_ISDIR(info.st_mode)) {
     // The top comes last: an interrupted walk is taken up again by the next run.
-    OwnerWalk walk(owner.uid.value_or(info.st_uid), owner.gid.value_or(info.st_gid), owner.uid.has_value(),
-                   *mode != 0 ? std::optional(*mode) : std::nullopt, stop);
-    if (auto done = walk.below(top.get(), *path); !done) return done.error();
+    OwnerWalkOptions wanted_below;
+    if (owner.uid) {
+      wanted_below.uid = owner.uid;
+      wanted_below.gid = owner.gid.value_or(info.st_gid);
+    }
+    if (*mode != 0) wanted_below.mode = *mode;
+    OwnerWalk walk(wanted_below, supervisor::read_mounts(), stop);
+    if (auto done = walk.below(top.get(), *path); !done) return Run::failed(done.error());
     changed = walk.changed_anything();
   }
   if (wrong || (owner.gid && *owner.gid != info.st_gid)) {
