@@ -164,7 +164,7 @@ TEST_CASE("a preflight names what is allowed", "[server][API-5]") {
   CHECK(refused.headers.count("access-control-allow-methods") == 0);
 }
 
-TEST_CASE("capabilities are seventeen flags in the contract's order", "[server][API-46][API-47]") {
+TEST_CASE("capabilities are seventeen flags in the contract's order", "[server][API-46]") {
   Stack stack(child());
   const Answer answer = stack.get("/process/capabilities");
   REQUIRE(answer.status == 200);
@@ -206,7 +206,7 @@ TEST_CASE("processes are listed in the contract's shape", "[server][API-20][API-
                     [](const json::value& entry) { return entry.at("config_key") == "dumb_api_service"; }));
 }
 
-TEST_CASE("one process is shown in detail", "[server][API-24][API-25][API-16]") {
+TEST_CASE("one process is shown in detail", "[server][API-24][API-16]") {
   Stack stack(child());
   const Answer answer = stack.get("/process?process_name=Child+w%2F+Slash");
   REQUIRE(answer.status == 200);
@@ -229,7 +229,7 @@ TEST_CASE("one process is shown in detail", "[server][API-24][API-25][API-16]") 
 }
 
 TEST_CASE("a service is started, seen, restarted and stopped",
-          "[server][API-28][API-30][API-33][API-35][API-36][API-39][API-42]") {
+          "[server][API-28][API-30][API-33][API-35][API-36][API-39][API-42][API-43][API-45]") {
   Stack stack(child({"--text", "hello", "--error", "warned"}));
   const std::string name = "Child w/ Slash";
   CHECK(stack.state(name) == "stopped");

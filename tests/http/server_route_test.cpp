@@ -66,7 +66,7 @@ TEST_CASE("HEAD is accepted where GET is", "[server][API-4]") {
   CHECK(table.match("HEAD", "/config").route->method == "GET");
 }
 
-TEST_CASE("the schema of a described type follows its members", "[server][UI-45]") {
+TEST_CASE("the schema of a described type follows its members", "[server]") {
   CHECK(
       jsonx::print_compact(type_hook<Sample, Side::request>().schema()) ==
       R"({"type":"object","properties":{"name":{"type":"string"},"dry_run":{"type":"boolean","default":true},)"
