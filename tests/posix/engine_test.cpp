@@ -115,6 +115,29 @@ TEST_CASE("a stack boots, reports itself and leaves nothing behind",
   CHECK_THAT(test::read_text(s.dir / "healthcheck/running_processes.json"), !ContainsSubstring("One"));
 }
 
+TEST_CASE("nothing can be started while the machine is being prepared", "[engine][LIF-6][LIF-7][LIF-122]") {
+  Scratch s;
+  auto file = Scratch::document();
+  s.add(file, "svc", "Svc", Scratch::custom({}));
+  REQUIRE(s.open(file));
+  bool booted = false;
+  asio::co_spawn(s.context, s.engine->boot(), [&](std::exception_ptr) { booted = true; });
+  // Queued behind the first step of the boot and before its next one.
+  const auto early = s.run(s.engine->start("Svc"));
+  REQUIRE_FALSE(early);
+  CHECK(early.error().is(Errc::unavailable));
+  REQUIRE(test::run_until(s.context, [&] { return booted; }));
+  CHECK(s.state("Svc") == "running");
+  CHECK(s.run(s.engine->start("Svc")));
+  s.run(s.engine->shutdown());
+  engine::LogQuery query;
+  query.process_name = "DUMB API";
+  const auto told = s.run(s.engine->logs(query));
+  REQUIRE(told);
+  const std::string wanted = ::geteuid() == 0 ? "is not a mount point" : "owners are left as they are";
+  CHECK_THAT(told->chunk, ContainsSubstring(wanted));
+}
+
 TEST_CASE("start enables and saves, stop does not disable",
           "[engine][API-28][API-30][API-35][API-36][API-40]") {
   Scratch s;
