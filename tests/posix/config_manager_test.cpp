@@ -238,7 +238,7 @@ TEST_CASE("an empty update changes nothing", "[config][CFG-85][CFG-87]") {
   CHECK((*manager)->plan_global_update({}).error().is(Errc::invalid_argument));
 }
 
-TEST_CASE("a rename is saved by path; a taken or empty name is refused", "[config][CFG-86]") {
+TEST_CASE("a rename is saved by path, a taken or empty name is refused", "[config][CFG-86]") {
   ConfigBench bench(test::small_model(), "{}");
   auto manager = bench.open();
   REQUIRE(manager);

@@ -88,7 +88,7 @@ TEST_CASE("a setting's variable is its path in capitals", "[config][CFG-43]") {
   CHECK(env("ZILEAN_ENV_ASPNETCORE_URLS", "x", "/zilean/env/ASPNETCORE_URLS") == "\"x\"");
 }
 
-TEST_CASE("odd characters of a name may be given as underscores; the exact form counts first",
+TEST_CASE("odd characters of a name may be given as underscores, the exact form counts first",
           "[config][CFG-43]") {
   const std::string_view user = R"({"sonarr": {"instances": {"My 4K": {"process_name": "S"}}}})";
   CHECK(env("SONARR_INSTANCES_MY_4K_PORT", "5", "/sonarr/instances/My 4K/port", user) == "5");
@@ -105,7 +105,7 @@ TEST_CASE("names of later versions are a fallback", "[config][CFG-43]") {
   CHECK(value(both, "/nzbdav/frontend_port") == "8");
 }
 
-TEST_CASE("secrets win over the environment, that over the env file; blanks count for nothing",
+TEST_CASE("secrets win over the environment, that over the env file, blanks count for nothing",
           "[config][CFG-44]") {
   Given given;
   CHECK(value(given, "/zilean/port") == "8182");

@@ -76,7 +76,7 @@ TEST_CASE("a block is found by key and instance, or nothing is", "[config][CFG-2
   CHECK(snapshot.block("missing", "") == nullptr);
 }
 
-TEST_CASE("a path keeps names with dots apart; its dotted form is for people", "[config][CFG-30]") {
+TEST_CASE("a path keeps names with dots apart, its dotted form is for people", "[config][CFG-30]") {
   const auto snapshot = snapshot_of(R"({"sonarr": {"instances": {"4.K": {"process_name": "S"}}}})");
   CHECK(snapshot.find("S")->path == JsonPath{"sonarr", "instances", "4.K"});
   CHECK(snapshot.block(*snapshot.find("S")).at("process_name") == "S");

@@ -50,7 +50,7 @@ TEST_CASE("ids must be above zero", "[config][CFG-12]") {
   CHECK(places(R"({"puid": 1, "pgid": 1.0})").empty());
 }
 
-TEST_CASE("ports lie between 1 and 65535; zurg may leave the choice to setup", "[config][CFG-51]") {
+TEST_CASE("ports lie between 1 and 65535, zurg may leave the choice to setup", "[config][CFG-51]") {
   CHECK(places(R"({"zilean": {"port": 0}, "nzbdav": {"frontend_port": 65536, "backend_port": -1},
                    "zurg": {"instances": {"A": {"port": 0}}}, "dumb": {"api_service": {"port": 70000}}})") ==
         Places{"/dumb/api_service/port", "/nzbdav/backend_port", "/nzbdav/frontend_port", "/zilean/port"});
@@ -82,7 +82,7 @@ TEST_CASE("an enabled service has a command, unless setup makes it or it is the 
   CHECK(found[0] == Problem{"/mine", "has no \"command\" although it is enabled"});
 }
 
-TEST_CASE("a custom service needs no schema of its own; common fields are checked",
+TEST_CASE("a custom service needs no schema of its own, common fields are checked",
           "[config][CFG-16][CFG-21]") {
   CHECK(
       places(

@@ -75,7 +75,7 @@ TEST_CASE("a configuration that cannot be read is refused with its place", "[set
   CHECK_THAT(yaml.error().message(), ContainsSubstring("line 2, column 8"));
 }
 
-TEST_CASE("an INI section is replaced as a whole; the rest and every comment stays",
+TEST_CASE("an INI section is replaced as a whole, the rest and every comment stays",
           "[setup][SVC-29][SVC-130]") {
   const std::string before =
       "# mine\n"
