@@ -37,10 +37,6 @@ constexpr std::array<LevelWord, 15> level_words{{
     {"TRC", Level::debug, true},
 }};
 
-bool is_word(char c) noexcept {
-  return is_letter(c) || is_digit(c) || c == '_';
-}
-
 const LevelWord* find_word(std::string_view word) noexcept {
   if (word.size() < 3 || word.size() > 8) return nullptr;
   for (const LevelWord& entry : level_words) {
@@ -54,20 +50,31 @@ struct Found {
   std::size_t at;
 };
 
-/// The first whole word that names a level.
+/// What a byte may be in a level word.
+enum class ByteKind : unsigned char { other, word, upper };
+constexpr std::array<ByteKind, 256> byte_kinds = [] {
+  std::array<ByteKind, 256> kinds{};
+  for (unsigned c = 'a'; c <= 'z'; ++c) kinds[c] = ByteKind::word;
+  for (unsigned c = '0'; c <= '9'; ++c) kinds[c] = ByteKind::word;
+  for (unsigned c = 'A'; c <= 'Z'; ++c) kinds[c] = ByteKind::upper;
+  kinds['_'] = ByteKind::word;
+  return kinds;
+}();
+ByteKind kind_of(char c) noexcept {
+  return byte_kinds[static_cast<unsigned char>(c)];
+}
+
+/// The first whole word that names a level. Words in lower case are passed over byte by byte; only what
+/// begins with a capital is looked at closely.
 std::optional<Found> first_level(std::string_view line) noexcept {
   const std::size_t end = std::min(line.size(), searched);
-  for (std::size_t i = 0; i < end;) {
-    if (!is_word(line[i])) {
-      ++i;
-      continue;
-    }
+  for (std::size_t i = 0; i < end; ++i) {
+    if (kind_of(line[i]) != ByteKind::upper) continue;
     const std::size_t begin = i;
-    bool upper = true;
-    for (; i < end && is_word(line[i]); ++i) upper = upper && line[i] >= 'A' && line[i] <= 'Z';
-    if (i == end && end < line.size() && is_word(line[end]))
-      return std::nullopt;  // goes on beyond the searched part
-    if (!upper) continue;
+    while (i < end && kind_of(line[i]) == ByteKind::upper) ++i;
+    const bool whole = (begin == 0 || kind_of(line[begin - 1]) == ByteKind::other) &&
+                       (i >= line.size() || kind_of(line[i]) == ByteKind::other);
+    if (!whole) continue;
     if (const LevelWord* word = find_word(line.substr(begin, i - begin))) return Found{word, begin};
   }
   return std::nullopt;

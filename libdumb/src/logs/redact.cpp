@@ -7,35 +7,24 @@
 namespace dumb::logs {
 namespace {
 
-/// One of these stands in every line that a rule other than the exact values applies to.
+/// One of these, or a mark of an e-mail address, stands in every line that a rule applies to.
 std::vector<std::string> trigger_words(const std::vector<std::string>& secrets) {
-  std::vector<std::string> words{"@",
-                                 "%40",
-                                 "cookie",
-                                 "authoriz",
-                                 "apikey",
-                                 "api_key",
-                                 "api-key",
-                                 "api key",
-                                 "token",
-                                 "passw",
-                                 "secret",
-                                 "aiostreams",
-                                 "myplex",
-                                 "code=",
-                                 "code:",
-                                 "code\"",
-                                 "code'",
-                                 "code\\",
-                                 "code ",
-                                 "code\t",
-                                 "serveruuid",
-                                 "machineidentifier",
-                                 "webdav credentials",
-                                 "/devices/",
-                                 "/api/servers/"};
+  std::vector<std::string> words{
+      "cookie",     "authoriz",     "apikey",      "api_key",   "api-key",    "api key",
+      "token",      "passw",        "secret",      "code=",     "code:",      "code\"",
+      "code'",      "code\\",       "code ",       "code\t",    "myplex",     "aiostreams",
+      "serveruuid", "machineident", "webdav cred", "/devices/", "/api/server"};
   for (const std::string& secret : secrets) words.push_back(secret.substr(0, 8));
   return words;
+}
+
+/// '@', or its escape.
+bool has_mark(std::string_view line) noexcept {
+  if (line.find('@') != std::string_view::npos) return true;
+  for (std::size_t at = line.find('%'); at != std::string_view::npos; at = line.find('%', at + 1)) {
+    if (line.substr(at).starts_with("%40")) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -57,7 +46,7 @@ Redactor::Redactor(std::vector<std::string> secrets)
     : impl_(std::make_shared<const Impl>(std::move(secrets))) {}
 
 bool Redactor::apply(std::string_view line, std::string& out) const {
-  if (!impl_->trigger.hit(line)) return false;
+  if (!impl_->trigger.hit(line) && !has_mark(line)) return false;
   // A replacement can bring a further match to light, in the text beside it; so until nothing changes, which
   // is nearly always the second time.
   std::string text = impl_->secrets.replace(line);
