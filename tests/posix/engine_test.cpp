@@ -267,6 +267,27 @@ TEST_CASE("a reload with a fault keeps the running configuration", "[engine][CFG
   s.run(s.engine->shutdown());
 }
 
+TEST_CASE("a service whose block a reload removed can still be stopped", "[engine][CFG-34][LIF-64]") {
+  Scratch s;
+  auto file = Scratch::document();
+  s.add(file, "svc", "Svc", Scratch::custom({}));
+  REQUIRE(s.open(file));
+  s.run(s.engine->boot());
+  const auto pid = static_cast<pid_t>(*s.engine->status("Svc")->pid);
+  file.erase("svc");
+  test::write_text(s.dir / "config/dumb_config.json", jsonx::print(file));
+  REQUIRE(s.engine->reload());
+  CHECK_FALSE(is_gone(pid));
+  CHECK(s.engine->status("svc")->status == "running");
+  CHECK(s.engine->config_of("Svc").error().is(Errc::not_found));
+  CHECK(s.run(s.engine->restart("Svc")).error().is(Errc::not_found));
+  CHECK_FALSE(is_gone(pid));
+  CHECK(s.run(s.engine->stop("Svc")));
+  CHECK(is_gone(pid));
+  CHECK(s.engine->status("Svc").error().is(Errc::not_found));
+  s.run(s.engine->shutdown());
+}
+
 TEST_CASE("shutdown stops dependents before what they need", "[engine][LIF-72][LIF-73][DEP-44]") {
   Scratch s;
   auto file = Scratch::document();

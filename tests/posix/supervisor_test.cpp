@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
 #include <csignal>
 #include <dumb/supervisor/mounts.hpp>
 #include <map>
@@ -45,7 +47,18 @@ class Stack final : public ServiceSource {
 
   asio::awaitable<Result<void>> setup(std::string name) override {
     ++setups[name];
-    co_return Result<void>();
+    if (setup_winds_down == 0ms) co_return Result<void>();
+    // Like a helper that has to be killed and reaped: ends some time after it was called off.
+    co_await asio::this_coro::throw_if_cancelled(false);
+    most_setups_open = std::max(most_setups_open, ++setups_open);
+    asio::steady_timer timer(context);
+    constexpr auto token = asio::as_tuple(asio::use_awaitable);
+    timer.expires_after(30s);
+    co_await timer.async_wait(token);
+    timer.expires_after(setup_winds_down);
+    co_await timer.async_wait(token);
+    --setups_open;
+    co_return Error(Errc::cancelled, "called off");
   }
   Result<WaitPlan> waits(const std::string& name) override { return services.at(name).waits; }
   Result<LaunchPlan> launch_plan(const std::string& name) override {
@@ -99,6 +112,9 @@ class Stack final : public ServiceSource {
   asio::thread_pool pool{2};
   std::map<std::string, Service> services;
   std::map<std::string, int> setups;
+  std::chrono::milliseconds setup_winds_down{0};
+  int setups_open = 0;
+  int most_setups_open = 0;
   Supervisor supervisor{context.get_executor(), pool, *this, logs,
                         {.run_directory = dir / "run", .immediate_exit_watch = 700ms, .kill_wait = 3s}};
 };
@@ -313,6 +329,33 @@ TEST_CASE("a stop ends a start that waits, and nothing is launched", "[superviso
   REQUIRE(started);
   CHECK(started->error().is(Errc::cancelled));
   CHECK(stack.supervisor.info("w").state == State::stopped);
+  stack.finish();
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone_meanwhile;
+    const auto target = std::filesystem::read_symlink(entry.path(), gone_meanwhile);
+    CHECK(target != "anon_inode:inotify");
+  }
+}
+
+TEST_CASE("a stop is over, and the next setup begins, only when the setup called off has ended",
+          "[supervisor][LIF-30][LIF-62][API-36]") {
+  Stack stack;
+  stack.services["slow"] = {};
+  stack.setup_winds_down = 150ms;
+  std::optional<Result<void>> first;
+  asio::co_spawn(stack.context, stack.supervisor.start("slow"),
+                 [&](std::exception_ptr, Result<void> result) { first = result; });
+  REQUIRE(test::run_until(stack.context, [&] { return stack.setups_open == 1; }));
+  REQUIRE(stack.stop("slow"));
+  CHECK(stack.setups_open == 0);
+  REQUIRE(first);
+  CHECK(first->error().is(Errc::cancelled));
+  asio::co_spawn(stack.context, stack.supervisor.start("slow"), [](std::exception_ptr, const Result<void>&) {});
+  REQUIRE(test::run_until(stack.context, [&] { return stack.setups_open == 1; }));
+  asio::co_spawn(stack.context, stack.supervisor.restart("slow"), [](std::exception_ptr, const Result<void>&) {});
+  REQUIRE(test::run_until(stack.context, [&] { return stack.setups["slow"] == 3; }));
+  CHECK(stack.most_setups_open == 1);
+  REQUIRE(stack.stop("slow"));
   stack.finish();
 }
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <dumb/base/atomic_file.hpp>
+#include <dumb/base/text.hpp>
 #include <dumb/base/unique_fd.hpp>
 
 #include <cerrno>
@@ -116,6 +117,28 @@ bool is_mount_point_error(const boost::system::error_code& code) {
          (code.value() == EBUSY || code.value() == EXDEV || code.value() == EPERM);
 }
 
+/// Whether the file itself is a mount point by /proc/self/mountinfo (proc(5)), where blanks and the like are
+/// \ooo.
+bool is_mount_point(const fs::path& file) {
+  const auto table = file::read("/proc/self/mountinfo");
+  if (!table) return false;
+  std::string wanted;
+  for (const char c : file.native()) {
+    if (c == ' ' || c == '\t' || c == '\n' || c == '\\') {
+      const auto byte = static_cast<unsigned>(c);
+      wanted += '\\';
+      for (const unsigned shift : {6U, 3U, 0U}) wanted += static_cast<char>('0' + (byte >> shift & 7U));
+    } else {
+      wanted += c;
+    }
+  }
+  for (const std::string& line : text::split(*table, '\n')) {
+    const std::vector<std::string> fields = text::split(line, ' ');
+    if (fields.size() > 4 && fields[4] == wanted) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Store::Store(fs::path file) : file_(resolved(fs::absolute(std::move(file)))) {}
@@ -171,7 +194,7 @@ Result<void> Store::rewrite(const Rewrite& rewrite) const {
 
 Result<void> Store::replace(const std::string& old_text, const std::string& text) const {
   auto written = file::write_atomic(file_, text);
-  if (written || !is_mount_point_error(written.error().code())) return written;
+  if (written || !is_mount_point_error(written.error().code()) || !is_mount_point(file_)) return written;
   // A file that is itself a mount cannot be renamed over: the backup is what a crash in the middle leaves.
   const fs::path backup = with_suffix(file_, ".bak");
   if (auto kept = file::write_if_changed(backup, old_text, like(file_)); !kept) return kept.error();

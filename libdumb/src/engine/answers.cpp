@@ -94,13 +94,29 @@ Result<ServiceStatus> Engine::Impl::status(std::string_view process_name) const 
   return answer;
 }
 
+std::vector<health::Endpoint> Engine::Impl::endpoints_of(const std::string& process_name) const {
+  const auto* ref = config()->find(process_name);
+  if (ref == nullptr) return {};
+  supervisor::ResolveRequest request;
+  request.config = config();
+  request.block = *ref;
+  request.service = service_of(*ref);
+  request.root = root();
+  auto resolved = supervisor::resolve_launch(request);
+  return health::endpoints_of(resolved ? resolved->block : config()->block(*ref));
+}
+
 /// LIF-85, cached for 2 s and shared by whoever asks; at most one probe of a service is under way (LIF-87).
 asio::awaitable<health::Verdict> Engine::Impl::verdict_of(std::string process_name) {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  const health::Verdict called_off{false, "the check was cancelled"};
   for (;;) {
     const auto found = verdicts.find(process_name);
     if (found == verdicts.end()) break;
     if (const auto event = found->second.under_way) {
       co_await event->async_wait(token);
+      const auto state = co_await asio::this_coro::cancellation_state;
+      if (state.cancelled() != asio::cancellation_type::none) co_return called_off;
       continue;
     }
     if (system_clock().now() - found->second.at < verdict_age) co_return found->second.verdict;
@@ -112,26 +128,38 @@ asio::awaitable<health::Verdict> Engine::Impl::verdict_of(std::string process_na
     if (!info.reason.empty()) reason += ": " + info.reason;
     co_return health::Verdict{false, reason};
   }
-  const auto* ref = config()->find(process_name);
-  std::vector<health::Endpoint> endpoints;
-  if (ref != nullptr) {
-    supervisor::ResolveRequest request;
-    request.config = config();
-    request.block = *ref;
-    request.service = service_of(*ref);
-    request.root = root();
-    auto resolved = supervisor::resolve_launch(request);
-    endpoints = health::endpoints_of(resolved ? resolved->block : config()->block(*ref));
-  }
-  const auto event = std::make_shared<asio::steady_timer>(context);
-  event->expires_at(asio::steady_timer::time_point::max());
-  verdicts[process_name].under_way = event;
+  const std::vector<health::Endpoint> endpoints = endpoints_of(process_name);
+  // However this ends, nobody is left waiting for it.
+  struct UnderWay {
+    UnderWay(std::map<std::string, CachedVerdict>& all, std::string of, asio::io_context& io)
+        : verdicts(all), name(std::move(of)), event(std::make_shared<asio::steady_timer>(io)) {
+      event->expires_at(asio::steady_timer::time_point::max());
+      verdicts[name].under_way = event;
+    }
+    UnderWay(const UnderWay&) = delete;
+    UnderWay& operator=(const UnderWay&) = delete;
+    ~UnderWay() {
+      if (CachedVerdict* own = mine(); own != nullptr) verdicts.erase(name);
+      event->cancel();
+    }
+    /// The entry, unless the service changed meanwhile and it was dropped.
+    CachedVerdict* mine() {
+      const auto found = verdicts.find(name);
+      return found != verdicts.end() && found->second.under_way == event ? &found->second : nullptr;
+    }
+    std::map<std::string, CachedVerdict>& verdicts;
+    std::string name;
+    std::shared_ptr<asio::steady_timer> event;
+  };
+  UnderWay under_way(verdicts, process_name, context);
   const health::Verdict verdict = co_await health::probe(endpoints, probe_limit);
-  CachedVerdict& cached = verdicts[process_name];
-  cached.verdict = verdict;
-  cached.at = system_clock().now();
-  cached.under_way.reset();
-  event->cancel();
+  const auto state = co_await asio::this_coro::cancellation_state;
+  if (state.cancelled() != asio::cancellation_type::none) co_return called_off;
+  if (CachedVerdict* own = under_way.mine(); own != nullptr) {
+    own->verdict = verdict;
+    own->at = system_clock().now();
+    own->under_way.reset();
+  }
   co_return verdict;
 }
 
@@ -180,7 +208,7 @@ asio::awaitable<HealthReport> Engine::Impl::health() {
     co_return report;
   }
   if (phase != Phase::ready && phase != Phase::degraded) co_return report;
-  std::string details;
+  std::vector<std::string> subjects;
   for (const supervisor::ServiceInfo& info : supervisor.all()) {
     if (!info.desired) continue;
     using supervisor::State;
@@ -193,7 +221,16 @@ asio::awaitable<HealthReport> Engine::Impl::health() {
         system_clock().now() - *info.started_steady < std::chrono::duration<double>(seconds)) {
       continue;
     }
-    const std::string name = info.process_name;
+    subjects.push_back(info.process_name);
+  }
+  // Side by side: each probe is started here and joined below.
+  for (const std::string& name : subjects) {
+    ++background;
+    auto ended = [this](std::exception_ptr, const health::Verdict&) { --background; };
+    asio::co_spawn(context, verdict_of(name), std::move(ended));
+  }
+  std::string details;
+  for (const std::string& name : subjects) {
     const health::Verdict verdict = co_await verdict_of(name);
     if (verdict.healthy) continue;
     report.healthy = false;
@@ -238,7 +275,7 @@ asio::awaitable<Result<ProcessDetail>> Engine::Impl::process(std::string process
   if (wanted != "runtime" && wanted != "all") {
     co_return Error(Errc::invalid_argument, "scope must be 'runtime' or 'all'");
   }
-  const auto ref = find(process_name);
+  const auto ref = find_configured(process_name);
   if (!ref) co_return ref.error();
   const config::SnapshotPtr snapshot = config();
   const catalog::Service* service = service_of(*ref);

@@ -142,6 +142,7 @@ asio::awaitable<void> Engine::Impl::boot() {
   co_await prepare_host();
   if (shutting_down) co_return;
   co_await reserve_ports(names);
+  if (shutting_down) co_return;
   for (const std::string& name : names) {
     if (const auto* ref = config()->find(name)) refresh_generated(*ref);
   }
@@ -195,13 +196,7 @@ asio::awaitable<void> Engine::Impl::shutdown() {
   for (const auto& [name, event] : boot_waiters) {
     if (event) event->cancel();
   }
-  // Whatever is not a process yet is called off first.
-  for (const supervisor::ServiceInfo& info : supervisor.all()) {
-    if (!supervisor.preemptible(info.process_name)) continue;
-    const std::string name = info.process_name;
-    const Result<void> stopped = co_await supervisor.stop_and_wait(name);
-    if (!stopped) log.warning(stopped.error().to_string());
-  }
+  co_await call_off_starts();
   const std::vector<std::string> running = supervisor.occupied();
   const std::set<std::string> names(running.begin(), running.end());
   graph::Needs needs = graph::needs_of(*config(), catalog, names);
@@ -248,7 +243,9 @@ asio::awaitable<void> Engine::Impl::shutdown() {
     }
     while (*open > 0) co_await finished->async_wait(token);
   }
-  co_await supervisor.idle();
+  co_await call_off_starts();
+  // A process that survives SIGKILL is reported, not waited for.
+  if (supervisor.occupied().empty()) co_await supervisor.idle();
   const auto took = std::chrono::duration<double>(system_clock().now() - begun);
   const std::vector<std::string> left = supervisor.occupied();
   const std::string seconds = std::to_string(took.count());
@@ -263,6 +260,20 @@ asio::awaitable<void> Engine::Impl::shutdown() {
   log.flush();
   shut_down = true;
   shutdown_done->cancel();
+}
+
+/// Ends every start that is no process yet, until none is left.
+asio::awaitable<void> Engine::Impl::call_off_starts() {
+  for (bool again = true; again;) {
+    again = false;
+    for (const supervisor::ServiceInfo& info : supervisor.all()) {
+      if (!supervisor.preemptible(info.process_name)) continue;
+      again = true;
+      const std::string name = info.process_name;
+      const Result<void> stopped = co_await supervisor.stop_and_wait(name);
+      if (!stopped) log.warning(stopped.error().to_string());
+    }
+  }
 }
 
 /// LIF-121: what /health would say, once a minute; changes are logged, and every tenth repetition of a fault.
@@ -285,17 +296,27 @@ asio::awaitable<void> Engine::Impl::check_self() {
 
 /// LIF-60: at most one write per 100 ms, the last state always written.
 void Engine::Impl::write_run_files() {
-  if (std::exchange(run_files_pending, true)) return;
+  run_files_pending = true;
+  if (std::exchange(run_files_writing, true)) return;  // the writer under way looks again before it ends
   ++background;
-  auto done = [this](std::exception_ptr) { --background; };
+  auto done = [this](std::exception_ptr) {
+    run_files_writing = false;
+    --background;
+  };
   asio::co_spawn(context, write_run_files_soon(), std::move(done));
 }
 
 asio::awaitable<void> Engine::Impl::write_run_files_soon() {
   asio::steady_timer pause(context);
-  pause.expires_after(std::chrono::milliseconds(shutting_down ? 1 : 100));
-  co_await pause.async_wait(token);
-  run_files_pending = false;
+  while (std::exchange(run_files_pending, false)) {
+    pause.expires_after(std::chrono::milliseconds(shutting_down ? 1 : 100));
+    co_await pause.async_wait(token);
+    run_files_pending = false;
+    co_await write_run_files_now();
+  }
+}
+
+asio::awaitable<void> Engine::Impl::write_run_files_now() {
   json::object running;
   json::object start_ticks;  // tells a recycled pid from the service (LIF-120)
   for (const supervisor::ServiceInfo& info : supervisor.all()) {

@@ -10,7 +10,7 @@ namespace dumb::engine {
 
 Result<json::object> Engine::Impl::config_of(std::optional<std::string> process_name) const {
   if (!process_name) return config()->effective();
-  const auto ref = find(*process_name);
+  const auto ref = find_configured(*process_name);
   if (!ref) return ref.error();
   return config()->block(*ref);
 }
@@ -27,14 +27,10 @@ asio::awaitable<Result<void>> Engine::Impl::apply(config::Change change) {
 asio::awaitable<Result<void>> Engine::Impl::save_block(std::string process_name, json::object updates,
                                                        config::Manager::Persist persist) {
   co_await save_gate.enter();
+  const Gate::Held held(save_gate);
   auto change = manager->plan_block_update(process_name, updates, persist);
-  Result<void> done;
-  if (change) {
-    done = co_await apply(std::move(*change));
-  } else {
-    done = change.error();
-  }
-  save_gate.leave();
+  if (!change) co_return change.error();
+  const Result<void> done = co_await apply(std::move(*change));
   co_return done;
 }
 
@@ -44,14 +40,10 @@ asio::awaitable<Result<json::object>> Engine::Impl::update_config(ConfigUpdate u
   if (!update.process_name) {
     if (update.updates.empty()) co_return Error(Errc::invalid_argument, "updates must not be empty");
     co_await save_gate.enter();
+    const Gate::Held held(save_gate);
     auto change = manager->plan_global_update(update.updates);
-    Result<void> done;
-    if (change) {
-      done = co_await apply(std::move(*change));
-    } else {
-      done = change.error();
-    }
-    save_gate.leave();
+    if (!change) co_return change.error();
+    const Result<void> done = co_await apply(std::move(*change));
     if (!done) co_return done.error();
     json::array keys;
     for (const auto& [key, value] : update.updates) keys.emplace_back(key);
@@ -59,7 +51,7 @@ asio::awaitable<Result<json::object>> Engine::Impl::update_config(ConfigUpdate u
     answer["keys"] = std::move(keys);
     co_return answer;
   }
-  const auto ref = find(*update.process_name);
+  const auto ref = find_configured(*update.process_name);
   if (!ref) co_return ref.error();
   const std::string wanted = jsonx::string_at(update.updates, "process_name", ref->process_name);
   const bool renames = text::trim(wanted) != ref->process_name;

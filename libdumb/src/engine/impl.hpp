@@ -51,6 +51,17 @@ class Gate {
   /// Resolves with the gate held; give it back with leave().
   asio::awaitable<void> enter();
   void leave();
+  /// Gives the gate back at the end of a scope.
+  class Held {
+   public:
+    explicit Held(Gate& gate) : gate_(gate) {}
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+    ~Held() { gate_.leave(); }
+
+   private:
+    Gate& gate_;
+  };
 
  private:
   asio::any_io_executor executor_;
@@ -84,16 +95,21 @@ class Engine::Impl final : public supervisor::ServiceSource {
   std::set<std::string> enabled_names() const;
   void write_run_files();
   asio::awaitable<void> write_run_files_soon();
+  asio::awaitable<void> write_run_files_now();
+  asio::awaitable<void> call_off_starts();
 
   // Operations and answers (operations.cpp, answers.cpp)
   asio::awaitable<Result<OperationReply>> start(std::string process_name);
   asio::awaitable<Result<OperationReply>> stop(std::string process_name);
   asio::awaitable<Result<OperationReply>> restart(std::string process_name);
   Result<config::BlockRef> find(std::string_view process_name) const;
+  /// find(), without processes whose block has vanished.
+  Result<config::BlockRef> find_configured(std::string_view process_name) const;
   Result<config::BlockRef> find_operable(std::string_view process_name) const;
   OperationReply reply(std::string_view status, const std::string& process_name);
   Result<ServiceStatus> status(std::string_view process_name) const;
   asio::awaitable<Result<ServiceHealth>> status_with_health(std::string process_name);
+  std::vector<health::Endpoint> endpoints_of(const std::string& process_name) const;
   asio::awaitable<health::Verdict> verdict_of(std::string process_name);
   asio::awaitable<HealthReport> health();
   asio::awaitable<ProcessList> processes();
@@ -121,6 +137,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   std::optional<supervisor::Identity> service_identity() const;
   std::string home_of_service_user() const;
   setup::VersionOptions version_options();
+  std::filesystem::path mount_point_of(const config::BlockRef& ref) const;
   setup::Context setup_context(const config::BlockRef& ref);
   bool is_api(const config::BlockRef& ref) const { return ref.config_key == "dumb_api_service"; }
   std::filesystem::path run_directory() const { return root().map("/run/dumb"); }
@@ -156,13 +173,21 @@ class Engine::Impl final : public supervisor::ServiceSource {
   std::map<std::string, json::object> setup_generated;  // by process name
   std::map<std::string, std::vector<PortChange>> port_changes;
   std::set<std::string> api_start;  // started through the API: enable and persist first
+  /// How a launched service is stopped, should its block vanish while it runs.
+  struct Launched {
+    std::string config_key;
+    supervisor::StopPlan stop;
+    std::filesystem::path mount_point;  ///< mapped; empty: none
+  };
+  std::map<std::string, Launched> launched;
   std::set<std::string> bounded_waits;  // started through the API: its waits have a limit
   std::map<std::string, setup::Outcome::Companion> companions;
   std::map<std::string, std::shared_ptr<asio::steady_timer>> boot_waiters;  // cancelled when settled
   std::set<std::string> settled;
   std::map<std::string, CachedVerdict> verdicts;
   std::shared_ptr<asio::steady_timer> self_check;  // cancelled at shutdown
-  bool run_files_pending = false;
+  bool run_files_pending = false;                  // something changed since they were written
+  bool run_files_writing = false;
   std::size_t background = 0;  // coroutines of the engine's own under way
 };
 

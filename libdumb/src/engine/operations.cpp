@@ -14,7 +14,24 @@ Result<config::BlockRef> Engine::Impl::find(std::string_view process_name) const
   if (folded == "dumbapi" || folded == "dmbapi") {
     for (const auto* ref : config()->of_key("dumb_api_service")) return *ref;
   }
+  // A block that vanished by a reload while its process runs can still be looked at and stopped.
+  for (const supervisor::ServiceInfo& info : supervisor.all()) {
+    if (info.pid <= 0 || text::fold(info.process_name) != folded) continue;
+    config::BlockRef gone;
+    gone.process_name = info.process_name;
+    const auto known = launched.find(info.process_name);
+    if (known != launched.end()) gone.config_key = known->second.config_key;
+    return gone;
+  }
   return Error(Errc::not_found, "there is no process named '" + std::string(text::trim(process_name)) + "'");
+}
+
+Result<config::BlockRef> Engine::Impl::find_configured(std::string_view process_name) const {
+  auto ref = find(process_name);
+  if (ref && ref->path.empty()) {
+    return Error(Errc::not_found, "is no longer in the configuration", ref->process_name);
+  }
+  return ref;
 }
 
 Result<config::BlockRef> Engine::Impl::find_operable(std::string_view process_name) const {
@@ -45,6 +62,7 @@ asio::awaitable<Result<OperationReply>> Engine::Impl::start(std::string process_
   const auto ref = find_operable(process_name);
   if (!ref) co_return ref.error();
   const std::string name = ref->process_name;
+  if (const auto present = find_configured(name); !present) co_return present.error();
   if (supervisor.info(name).state == supervisor::State::running) {
     port_changes.erase(name);
     co_return reply("Service started successfully", name);
@@ -76,6 +94,7 @@ asio::awaitable<Result<OperationReply>> Engine::Impl::restart(std::string proces
   const auto ref = find_operable(process_name);
   if (!ref) co_return ref.error();
   const std::string name = ref->process_name;
+  if (const auto present = find_configured(name); !present) co_return present.error();
   if (supervisor.busy(name) && !supervisor.preemptible(name)) {
     co_return Error(Errc::conflict, "another operation is under way", name);
   }

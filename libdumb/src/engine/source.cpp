@@ -80,7 +80,7 @@ setup::Context Engine::Impl::setup_context(const config::BlockRef& ref) {
 asio::awaitable<Result<void>> Engine::Impl::setup(std::string process_name) {
   co_await asio::this_coro::throw_if_cancelled(false);
   if (companions.contains(process_name)) co_return Result<void>();
-  auto found = find(process_name);
+  auto found = find_configured(process_name);
   if (!found) co_return found.error();
   config::BlockRef ref = *found;
   port_changes.erase(ref.process_name);
@@ -120,7 +120,7 @@ asio::awaitable<Result<void>> Engine::Impl::setup(std::string process_name) {
 
 Result<supervisor::WaitPlan> Engine::Impl::waits(const std::string& process_name) {
   if (companions.contains(process_name)) return supervisor::WaitPlan();
-  auto ref = find(process_name);
+  auto ref = find_configured(process_name);
   if (!ref) return ref.error();
   supervisor::WaitPlan plan = supervisor::waits_of(config()->block(*ref), root());
   if (bounded_waits.erase(process_name) != 0) plan.limit = std::chrono::minutes(10);  // API-32
@@ -136,7 +136,7 @@ Result<supervisor::LaunchPlan> Engine::Impl::launch_plan(const std::string& proc
     plan.spec.identity = service_identity();
     return plan;
   }
-  auto ref = find(process_name);
+  auto ref = find_configured(process_name);
   if (!ref) return ref.error();
   const catalog::Service* service = service_of(*ref);
   supervisor::ResolveRequest request;
@@ -174,16 +174,29 @@ Result<supervisor::LaunchPlan> Engine::Impl::launch_plan(const std::string& proc
   if (ref->config_key == "traefik" && !access_file.empty()) plan.access_file = root().map(access_file);
   plan.to_main_log = !suppressed;
   plan.discard_output = suppressed && plan.log_file.empty();
+  launched[process_name] = {ref->config_key, stop_plan(process_name), mount_point_of(*ref)};
   return plan;
+}
+
+/// Where the service mounts, mapped; empty when it mounts nothing itself.
+std::filesystem::path Engine::Impl::mount_point_of(const config::BlockRef& ref) const {
+  if (ref.config_key != "rclone") return {};
+  const json::object& block = config()->block(ref);
+  const std::string directory = jsonx::string_at(block, "mount_dir");
+  std::string name = jsonx::string_at(block, "mount_name");
+  while (name.starts_with('/')) name.erase(0, 1);
+  if (directory.empty() || name.empty()) return {};
+  return root().map(std::filesystem::path(directory) / name);
 }
 
 supervisor::StopPlan Engine::Impl::stop_plan(const std::string& process_name) {
   supervisor::StopPlan plan;
-  if (const auto* ref = config()->find(process_name)) {
-    if (const catalog::Service* service = service_of(*ref)) {
-      plan.signal = signal_number(service->shutdown.signal);
-      plan.grace = std::chrono::seconds(service->shutdown.attempts * service->shutdown.wait_seconds);
-    }
+  const auto* ref = config()->find(process_name);
+  if (const auto found = launched.find(process_name); ref == nullptr && found != launched.end()) {
+    plan = found->second.stop;
+  } else if (const catalog::Service* service = ref != nullptr ? service_of(*ref) : nullptr) {
+    plan.signal = signal_number(service->shutdown.signal);
+    plan.grace = std::chrono::seconds(service->shutdown.attempts * service->shutdown.wait_seconds);
   }
   plan.grace = std::chrono::duration_cast<std::chrono::milliseconds>(plan.grace * grace_factor);
   return plan;
@@ -191,7 +204,7 @@ supervisor::StopPlan Engine::Impl::stop_plan(const std::string& process_name) {
 
 asio::awaitable<Result<bool>> Engine::Impl::post_start(std::string process_name) {
   co_await asio::this_coro::throw_if_cancelled(false);
-  const auto ref = find(process_name);
+  const auto ref = find_configured(process_name);
   if (companions.contains(process_name) || !ref || service_of(*ref) == nullptr) co_return false;
   const setup::Context request = setup_context(*ref);
   const Result<setup::Outcome> outcome = co_await setup::post_start(request);
@@ -207,14 +220,9 @@ asio::awaitable<Result<bool>> Engine::Impl::post_start(std::string process_name)
 
 /// LIF-81: nothing stays mounted where this service mounted, and never anything but exactly that point.
 asio::awaitable<void> Engine::Impl::after_stop(std::string process_name) {
-  const auto* ref = config()->find(process_name);
-  if (ref == nullptr || ref->config_key != "rclone") co_return;
-  const json::object& block = config()->block(*ref);
-  const std::string directory = jsonx::string_at(block, "mount_dir");
-  std::string name = jsonx::string_at(block, "mount_name");
-  while (name.starts_with('/')) name.erase(0, 1);
-  if (directory.empty() || name.empty()) co_return;
-  const std::filesystem::path point = root().map(std::filesystem::path(directory) / name);
+  const auto found = launched.find(process_name);
+  if (found == launched.end() || found->second.mount_point.empty()) co_return;
+  const std::filesystem::path point = found->second.mount_point;
   struct Unmounted {
     Result<void> result;
     bool lazy = false;

@@ -74,9 +74,11 @@ bool FileSink::ensure_open(const LocalTime& now) {
 
 bool FileSink::open_file() {
   constexpr int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-  fd_.reset(::open(file_.c_str(), flags));
+  // As root for another user, whose directory this may be: a link in place of the file could lead anywhere.
+  const int links = ::geteuid() == 0 && options_.uid.value_or(0) != 0 ? O_NOFOLLOW : 0;
+  fd_.reset(::open(file_.c_str(), flags | links));
   if (fd_ || errno != ENOENT) return static_cast<bool>(fd_);
-  fd_.reset(::open(file_.c_str(), flags | O_CREAT, file_mode));
+  fd_.reset(::open(file_.c_str(), flags | O_CREAT | O_EXCL | O_NOFOLLOW, file_mode));
   if (!fd_) return false;
   // Past the umask, and for the user the services run as. Failing that the file is still a log.
   (void)::fchmod(fd_.get(), file_mode);

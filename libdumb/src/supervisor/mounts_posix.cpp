@@ -11,8 +11,10 @@
 #include <cstdlib>
 #include <dumb/base/atomic_file.hpp>
 #include <dumb/supervisor/launch.hpp>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 namespace dumb::supervisor {
@@ -70,29 +72,59 @@ Result<void> unmount(const std::filesystem::path& point, bool& lazy) {
   return {};
 }
 
+namespace {
+
+/// One stat under way. Whoever asks for the same path meanwhile shares it, so that a hung mount holds one
+/// thread, however often it is looked at.
+struct PendingStat {
+  std::condition_variable ready;
+  bool done = false;
+  PathState state = PathState::dead;
+};
+struct PendingStats {
+  std::mutex mutex;
+  std::map<std::string, std::shared_ptr<PendingStat>> by_path;
+};
+PendingStats& pending() {
+  // Never destroyed: a thread left behind may come back while the process ends.
+  static auto* const instance = new PendingStats;
+  return *instance;
+}
+
+PathState stat_state(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0)
+    return S_ISDIR(info.st_mode) ? PathState::directory : PathState::other;
+  return errno == ENOENT || errno == ENOTDIR || errno == EACCES ? PathState::missing : PathState::dead;
+}
+
+void ask(const std::string& path) {
+  const PathState state = stat_state(path);
+  const std::lock_guard lock(pending().mutex);
+  const auto found = pending().by_path.find(path);
+  const std::shared_ptr<PendingStat> own = found->second;
+  pending().by_path.erase(found);
+  own->done = true;
+  own->state = state;
+  own->ready.notify_all();
+}
+
+}  // namespace
+
 PathState inspect_path(const std::filesystem::path& path, std::chrono::milliseconds limit) {
-  struct Shared {
-    std::mutex mutex;
-    std::condition_variable ready;
-    bool done = false;
-    PathState state = PathState::dead;
-  };
-  auto shared = std::make_shared<Shared>();
-  // A stat of a hung mount never returns and cannot be interrupted, so the thread is left behind.
-  std::thread([shared, path = path.native()] {
-    struct stat info {};
-    PathState state = PathState::missing;
-    if (::stat(path.c_str(), &info) == 0) {
-      state = S_ISDIR(info.st_mode) ? PathState::directory : PathState::other;
-    } else if (errno != ENOENT && errno != ENOTDIR && errno != EACCES) {
-      state = PathState::dead;
+  std::unique_lock lock(pending().mutex);
+  auto& slot = pending().by_path[path.native()];
+  if (!slot) {
+    slot = std::make_shared<PendingStat>();
+    try {
+      // A stat of a hung mount never returns and cannot be interrupted, so the thread is left behind.
+      std::thread(ask, path.native()).detach();
+    } catch (const std::system_error&) {
+      pending().by_path.erase(path.native());
+      return PathState::dead;
     }
-    const std::lock_guard lock(shared->mutex);
-    shared->done = true;
-    shared->state = state;
-    shared->ready.notify_one();
-  }).detach();
-  std::unique_lock lock(shared->mutex);
+  }
+  const std::shared_ptr<PendingStat> shared = slot;
   shared->ready.wait_for(lock, limit, [&] { return shared->done; });
   return shared->done ? shared->state : PathState::dead;
 }

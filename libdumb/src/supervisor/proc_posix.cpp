@@ -50,7 +50,9 @@ void forget_child(pid_t pid) noexcept {
 void reap_orphans() {
   const pid_t self = ::getpid();
   const pid_t session = ::getsid(0);
-  for (const ProcStat& process : scan_processes()) {
+  const auto processes = scan_processes();
+  if (!processes) return;
+  for (const ProcStat& process : *processes) {
     if (process.parent != self || process.state != 'Z' || process.session == session) continue;
     {
       const std::lock_guard lock(spawned().mutex);
@@ -89,16 +91,24 @@ std::optional<ProcStat> read_stat(pid_t pid) {
   return parse_stat(*line);
 }
 
-std::vector<ProcStat> scan_processes() {
+std::optional<std::vector<ProcStat>> scan_processes() {
   std::vector<ProcStat> all;
   DIR* directory = ::opendir("/proc");
-  if (directory == nullptr) return all;
+  if (directory == nullptr) return std::nullopt;
+  bool complete = true;
   while (const dirent* entry = ::readdir(directory)) {
     const auto pid = text::to_int(entry->d_name);
     if (!pid || *pid <= 0) continue;
-    if (auto stat = read_stat(static_cast<pid_t>(*pid))) all.push_back(*stat);
+    const auto line = file::read("/proc/" + std::to_string(*pid) + "/stat", 65536);
+    if (!line) {
+      const int number = line.error().code().value();
+      complete &= number == ENOENT || number == ESRCH || number == EACCES;
+    } else if (auto stat = parse_stat(*line)) {
+      all.push_back(*stat);
+    }
   }
   ::closedir(directory);
+  if (!complete) return std::nullopt;
   return all;
 }
 

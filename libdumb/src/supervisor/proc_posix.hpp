@@ -25,8 +25,8 @@ struct ProcStat {
 /// Fields of one /proc/<pid>/stat line (proc(5)); nullopt when it is malformed. Pure.
 std::optional<ProcStat> parse_stat(std::string_view line);
 std::optional<ProcStat> read_stat(pid_t pid);
-/// Every process visible now.
-std::vector<ProcStat> scan_processes();
+/// Every process visible now; nullopt when they cannot all be seen (no descriptor left, no /proc).
+std::optional<std::vector<ProcStat>> scan_processes();
 
 /// Which processes a service consists of: its session, its process group, their descendants, and orphans that
 /// carry the service's mark in their environment. The leader comes first when it is alive; zombies are left

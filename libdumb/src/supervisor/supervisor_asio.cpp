@@ -65,7 +65,8 @@ class Supervisor::Impl {
   /// Handlers keep it alive, so that cancelling at the end is safe.
   struct Orphans : std::enable_shared_from_this<Orphans> {
     explicit Orphans(const asio::any_io_executor& executor) : signals(executor, SIGCHLD) {
-      // Asio installs its handler without SA_RESTART, which would interrupt reads of the host program's threads.
+      // Asio installs its handler without SA_RESTART, which would interrupt reads of the host program's
+      // threads.
       struct sigaction current {};
       if (::sigaction(SIGCHLD, nullptr, &current) == 0) {
         current.sa_flags |= SA_RESTART | SA_NOCLDSTOP;

@@ -1,6 +1,7 @@
 #include "supervisor/unit_asio.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,7 +54,8 @@ Unit::Unit(Shared& shared, std::string name)
       name_(std::move(name)),
       machine_(name_),
       timer_(shared.executor),
-      exit_(shared.executor) {}
+      exit_(shared.executor),
+      work_ended_(shared.executor) {}
 
 void Unit::configure_machine() {
   const StopPlan plan = shared_.source->stop_plan(name_);
@@ -102,16 +104,21 @@ OutcomeEvent Unit::stop_event() {
 
 // ---- work under way ----
 
-void Unit::run(asio::awaitable<void> task) {
+void Unit::run(asio::awaitable<void> task, std::function<Event(Error)> on_exception) {
   auto signal = std::make_shared<asio::cancellation_signal>();
   work_.push_back(signal);
   ++tasks_;
   ++shared_.tasks;
-  auto done = [self = shared_from_this(), signal](std::exception_ptr error) {
-    if (error) self->shared_.logs->error(self->name_ + ": " + text_of(error));
+  auto done = [self = shared_from_this(), signal, on_exception](std::exception_ptr error) {
     std::erase(self->work_, signal);
     --self->tasks_;
     --self->shared_.tasks;
+    self->work_ended_.cancel();
+    if (error) {
+      self->shared_.logs->error(self->name_ + ": " + text_of(error));
+      if (on_exception) self->feed(on_exception(Error(Errc::io, text_of(error), self->name_)));
+    }
+    self->answer_stop();
     self->shared_.changed();
   };
   asio::co_spawn(shared_.executor, std::move(task),
@@ -135,16 +142,22 @@ void Unit::perform(const action::CancelWork&) {
 }
 
 void Unit::perform(const action::RunSetup& todo) {
-  run(do_setup(todo.run));
+  run(do_setup(todo.run), [run = todo.run](Error error) -> Event {
+    return event::SetupDone{run, std::move(error)};
+  });
 }
 void Unit::perform(const action::RunWaits& todo) {
-  run(do_waits(todo.run));
+  run(do_waits(todo.run), [run = todo.run](Error error) -> Event {
+    return event::WaitsDone{run, std::move(error)};
+  });
 }
 void Unit::perform(const action::WatchReadiness& todo) {
-  run(do_watch(todo.run));
+  run(do_watch(todo.run), {});
 }
 void Unit::perform(const action::PostStart& todo) {
-  run(do_post_start(todo.run));
+  run(do_post_start(todo.run), [run = todo.run](const Error&) -> Event {
+    return event::PostStartDone{run, false};
+  });
 }
 void Unit::perform(const action::Collect&) {
   run_through(do_collect());
@@ -153,6 +166,14 @@ void Unit::perform(const action::Collect&) {
 asio::awaitable<void> Unit::do_setup(std::uint64_t run) {
   const auto self = shared_from_this();
   co_await asio::this_coro::throw_if_cancelled(false);
+  // Work of an earlier run that was called off may still be winding down; two setups never overlap.
+  constexpr auto token = asio::as_tuple(asio::use_awaitable);
+  while (work_.size() > 1) {
+    work_ended_.expires_at(asio::steady_timer::time_point::max());
+    co_await work_ended_.async_wait(token);
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) co_return;
+  }
   const std::string name = name_;
   const Result<void> result = co_await shared_.source->setup(name);
   event::SetupDone done{run, std::nullopt};
@@ -237,10 +258,14 @@ Result<void> Unit::launch() {
   }
   auto child = spawn(plan_.spec);
   plan_.spec.standard_output = plan_.spec.standard_error = -1;
-  if (!child) {
-    ::unlink((fifo_base_.native() + ".out").c_str());
-    ::unlink((fifo_base_.native() + ".err").c_str());
-    return child.error();
+  Result<void> watched;
+  if (child) watched = watch_exit(*child);
+  if (!child || !watched) {
+    if (!plan_.discard_output) {
+      ::unlink((fifo_base_.native() + ".out").c_str());
+      ::unlink((fifo_base_.native() + ".err").c_str());
+    }
+    return child ? watched.error() : child.error();
   }
   child_ = std::move(*child);
   started_at_ = shared_.clock->wall();
@@ -260,12 +285,32 @@ Result<void> Unit::launch() {
   return {};
 }
 
+/// Prepares to learn of the end. A child that could not be watched is ended at once: nothing runs
+/// unsupervised.
+Result<void> Unit::watch_exit(const Child& child) {
+  error_code error;
+  UniqueFd copy(::fcntl(child.pidfd.get(), F_DUPFD_CLOEXEC, 3));
+  const int number = errno;
+  if (copy) {
+    exit_.assign(copy.get(), error);
+    if (!error) {
+      copy.release();
+      return {};
+    }
+  }
+  ::kill(-child.pid, SIGKILL);
+  pollfd ended{child.pidfd.get(), POLLIN, 0};
+  ::poll(&ended, 1, 1000);
+  try_wait(child);
+  if (error) return Error(error, "cannot watch the process: " + error.message());
+  return system_error(number, "watch the process");
+}
+
 void Unit::perform(const action::Spawn&) {
   if (auto launched = launch(); !launched) {
     feed(event::SpawnFailed{launched.error()});
     return;
   }
-  exit_.assign(::fcntl(child_.pidfd.get(), F_DUPFD_CLOEXEC, 3));
   exit_.async_wait(asio::posix::descriptor_base::wait_read, [self = shared_from_this()](error_code error) {
     if (error) return;
     // Only peeked: until it is reaped in do_collect(), its pid, group and session belong to nobody else.
@@ -277,7 +322,9 @@ void Unit::perform(const action::Spawn&) {
 
 std::size_t Unit::signal_all(int signal) {
   std::size_t reached = 0;
-  for (const ProcStat& process : members_of(membership(), scan_processes())) {
+  const auto processes = scan_processes();
+  if (!processes) return 0;
+  for (const ProcStat& process : members_of(membership(), *processes)) {
     const UniqueFd pidfd = open_process(process.pid, process.start_ticks);
     if (pidfd && signal_process(pidfd, signal)) ++reached;
   }
@@ -300,8 +347,8 @@ asio::awaitable<void> Unit::do_collect() {
   asio::steady_timer timer(shared_.executor);
   milliseconds pause{1};
   for (;;) {
-    const std::vector<ProcStat> members = members_of(membership(), scan_processes());
-    if (members.empty()) break;
+    const auto processes = scan_processes();
+    if (processes && members_of(membership(), *processes).empty()) break;
     // Remains of an end nobody asked for, or of a stop past its grace, are killed as they appear.
     if (machine_.state() != State::stopping || machine_.killing()) signal_all(SIGKILL);
     co_await pause_for(timer, pause);
@@ -310,6 +357,7 @@ asio::awaitable<void> Unit::do_collect() {
   error_code ignored;
   exit_.close(ignored);
   try_wait(child_);
+  child_ = Child{};  // from here on its numbers may belong to somebody else
   std::string tail;
   if (capture_) {
     auto drained = std::make_shared<OneShot<std::string>>(shared_.executor);
@@ -325,9 +373,12 @@ asio::awaitable<void> Unit::do_collect() {
     ::unlink((fifo_base_.native() + ".out").c_str());
     ::unlink((fifo_base_.native() + ".err").c_str());
   }
-  child_ = Child{};
   const std::string name = name_;
-  co_await shared_.source->after_stop(name);
+  try {
+    co_await shared_.source->after_stop(name);
+  } catch (const std::exception& error) {
+    shared_.logs->error(name_ + ": what follows a stop failed: " + error.what());
+  }
   feed(event::Gone{std::move(tail)});
 }
 
@@ -359,7 +410,15 @@ void Unit::perform(const action::StopEnded& todo) {
   if (todo.error) {
     shared_.logs->error(name_ + ": " + todo.error->message());
   }
-  if (const auto event = std::exchange(stop_event_, nullptr)) event->set(todo.error);
+  stop_outcome_ = Outcome(todo.error);
+  answer_stop();
+}
+
+/// A stop is over only when setup or whatever else was called off has ended as well.
+void Unit::answer_stop() {
+  if (!stop_outcome_ || !work_.empty()) return;
+  const Outcome outcome = *std::exchange(stop_outcome_, std::nullopt);
+  if (const auto event = std::exchange(stop_event_, nullptr)) event->set(outcome);
 }
 
 void Unit::perform(const action::Publish&) {

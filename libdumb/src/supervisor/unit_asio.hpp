@@ -70,7 +70,8 @@ class Unit : public std::enable_shared_from_this<Unit> {
 
   void configure_machine();
   /// Runs a coroutine that CancelWork ends; what it throws is logged.
-  void run(boost::asio::awaitable<void> task);
+  /// `on_exception` makes the event that stands for its outcome then.
+  void run(boost::asio::awaitable<void> task, std::function<Event(Error)> on_exception);
   /// Runs a coroutine to its end whatever happens.
   void run_through(boost::asio::awaitable<void> task);
   boost::asio::awaitable<void> do_setup(std::uint64_t run);
@@ -79,6 +80,8 @@ class Unit : public std::enable_shared_from_this<Unit> {
   boost::asio::awaitable<void> do_post_start(std::uint64_t run);
   boost::asio::awaitable<void> do_collect();
   Result<void> launch();
+  Result<void> watch_exit(const Child& child);
+  void answer_stop();
   Membership membership() const { return {child_.pid, mark_}; }
   std::size_t signal_all(int signal);
 
@@ -95,6 +98,8 @@ class Unit : public std::enable_shared_from_this<Unit> {
   std::uint64_t order_ = 0;
   boost::asio::steady_timer timer_;
   boost::asio::posix::stream_descriptor exit_;
+  boost::asio::steady_timer work_ended_;  // cancelled whenever a piece of work has ended
+  std::optional<Outcome> stop_outcome_;   // decided, not told yet
   std::vector<std::shared_ptr<boost::asio::cancellation_signal>> work_;
   std::size_t tasks_ = 0;
   OutcomeEvent start_event_;

@@ -60,6 +60,15 @@ struct Waker : std::enable_shared_from_this<Waker> {
   bool woken = false;
 };
 
+/// Closes the descriptor however the wait ends, so that its handler ends too.
+struct CloseAtEnd {
+  explicit CloseAtEnd(std::shared_ptr<Waker> owned) : waker(std::move(owned)) {}
+  CloseAtEnd(const CloseAtEnd&) = delete;
+  CloseAtEnd& operator=(const CloseAtEnd&) = delete;
+  ~CloseAtEnd() { waker->close(); }
+  std::shared_ptr<Waker> waker;
+};
+
 /// Sleeps until the descriptor speaks or `limit` is over; false when the coroutine was cancelled.
 asio::awaitable<bool> sleep_on(std::shared_ptr<Waker> waker, asio::posix::descriptor_base::wait_type type,
                                milliseconds limit) {
@@ -124,6 +133,7 @@ asio::awaitable<Result<void>> wait_for_directories(WaitPlan plan, asio::thread_p
                                                    std::function<void(std::string)> progress) {
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   auto waker = std::make_shared<Waker>(executor);
+  const CloseAtEnd closing(waker);
   const int inotify = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   waker->watch(inotify);
   std::array<char, 4096> drain{};
@@ -150,7 +160,6 @@ asio::awaitable<Result<void>> wait_for_directories(WaitPlan plan, asio::thread_p
     while (inotify >= 0 && ::read(inotify, drain.data(), drain.size()) > 0) {
     }
   }
-  waker->close();
   co_return Result<void>();
 }
 
@@ -165,6 +174,7 @@ asio::awaitable<Result<void>> wait_for_mounts(WaitPlan plan, asio::thread_pool& 
                                               std::function<void(std::string)> progress) {
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   auto waker = std::make_shared<Waker>(executor);
+  const CloseAtEnd closing(waker);
   waker->watch(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC));
   for (;;) {
     waker->arm(asio::posix::descriptor_base::wait_error);
@@ -191,7 +201,6 @@ asio::awaitable<Result<void>> wait_for_mounts(WaitPlan plan, asio::thread_pool& 
     const bool going_on = co_await sleep_on(waker, asio::posix::descriptor_base::wait_error, time);
     if (!going_on) co_return cancelled();
   }
-  waker->close();
   co_return Result<void>();
 }
 
