@@ -192,6 +192,19 @@ TEST_CASE("a service that ends at once is reported with its code and words", "[e
   s.run(s.engine->shutdown());
 }
 
+TEST_CASE("a working directory that is not there fails the start by name", "[engine][LIF-41]") {
+  Scratch s;
+  auto file = Scratch::document();
+  s.add(file, "svc", "Svc", Scratch::custom({}));
+  file["svc"].as_object()["config_dir"] = "/nowhere";
+  REQUIRE(s.open(file));
+  const auto started = s.run(s.engine->start("Svc"));
+  REQUIRE_FALSE(started);
+  CHECK(started.error().message() == "the working directory /nowhere does not exist");
+  CHECK(s.state("Svc") == "failed");
+  s.run(s.engine->shutdown());
+}
+
 TEST_CASE("a start whose port is taken moves, tells and saves", "[engine][API-33][LIF-15][ONB-52]") {
   Scratch s;
   auto file = Scratch::document();

@@ -150,15 +150,10 @@ Result<supervisor::LaunchPlan> Engine::Impl::launch_plan(const std::string& proc
   if (!as_root) request.home = home_of_service_user();
   auto resolved = supervisor::resolve_launch(request);
   if (!resolved) return resolved.error();
-  std::error_code ignored;
-  if (!std::filesystem::is_directory(resolved->directory, ignored)) {
-    return Error(Errc::spawn_failed,
-                 "the working directory " + root().unmap(resolved->directory).native() + " does not exist",
-                 process_name);
-  }
   plan.spec.argv = std::move(resolved->argv);
   plan.spec.env = std::move(resolved->env);
   plan.spec.directory = resolved->directory;
+  plan.shown_directory = root().unmap(resolved->directory).native();
   if (!as_root) plan.spec.identity = service_identity();
   plan.config_key = ref->config_key;
   plan.instance = ref->instance;

@@ -11,8 +11,11 @@
 #include <cerrno>
 #include <dumb/base/atomic_file.hpp>
 #include <dumb/base/text.hpp>
+#include <dumb/supervisor/mounts.hpp>
 #include <exception>
 #include <utility>
+
+#include "base/offload.hpp"
 
 namespace dumb::supervisor {
 namespace {
@@ -198,7 +201,24 @@ asio::awaitable<void> Unit::do_waits(std::uint64_t run) {
     const Result<void> result = co_await wait_for(waits, *shared_.workers, callback);
     if (!result) done.error = result.error();
   }
+  if (!done.error) done.error = co_await find_fault_of_directory();
   feed(done);
+}
+
+/// The child enters its working directory while this thread waits for it to exec: a mount that hangs must be
+/// found out before.
+asio::awaitable<std::optional<Error>> Unit::find_fault_of_directory() {
+  const auto plan = shared_.source->launch_plan(name_);
+  if (!plan) co_return plan.error();
+  const std::filesystem::path directory = plan->spec.directory;
+  auto work = [directory] { return inspect_path(directory, milliseconds(2'000)); };
+  const PathState state = co_await offload(*shared_.workers, work);
+  if (state == PathState::directory) co_return std::nullopt;
+  const std::string shown = plan->shown_directory.empty() ? directory.native() : plan->shown_directory;
+  const char* what = state == PathState::dead      ? " does not answer"
+                     : state == PathState::missing ? " does not exist"
+                                                   : " is no directory";
+  co_return Error(Errc::spawn_failed, "the working directory " + shown + what, name_);
 }
 
 asio::awaitable<void> Unit::do_watch(std::uint64_t run) {

@@ -76,6 +76,7 @@ class Unit : public std::enable_shared_from_this<Unit> {
   void run_through(boost::asio::awaitable<void> task);
   boost::asio::awaitable<void> do_setup(std::uint64_t run);
   boost::asio::awaitable<void> do_waits(std::uint64_t run);
+  boost::asio::awaitable<std::optional<Error>> find_fault_of_directory();
   boost::asio::awaitable<void> do_watch(std::uint64_t run);
   boost::asio::awaitable<void> do_post_start(std::uint64_t run);
   boost::asio::awaitable<void> do_collect();

@@ -24,6 +24,7 @@ namespace dumb::supervisor {
 /// Everything about one launch, resolved from the configuration at that moment.
 struct LaunchPlan {
   LaunchSpec spec;  ///< without descriptors
+  std::string shown_directory;  ///< the working directory as configuration spells it
   bool discard_output = false;
   logs::LineFormat format = logs::LineFormat::general;
   bool to_main_log = true;
