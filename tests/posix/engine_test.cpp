@@ -78,7 +78,7 @@ bool is_gone(pid_t pid) {
 }  // namespace
 
 TEST_CASE("a stack boots, reports itself and leaves nothing behind",
-          "[engine][LIF-7][LIF-34][LIF-60][LIF-82]") {
+          "[engine][LIF-7][LIF-34][LIF-60][LIF-76][LIF-82]") {
   Scratch s;
   auto file = Scratch::document();
   s.add(file, "one", "One",
@@ -227,7 +227,7 @@ TEST_CASE("a start whose port is taken moves, tells and saves", "[engine][API-33
 }
 
 TEST_CASE("a second operation is refused while one runs, a stop ends a waiting start",
-          "[engine][API-19][API-37][LIF-4]") {
+          "[engine][API-19][API-37][LIF-4][LIF-65]") {
   Scratch s;
   auto file = Scratch::document();
   s.add(file, "w", "Waiter", Scratch::custom({}));

@@ -183,7 +183,7 @@ TEST_CASE("stopping what is stopped succeeds at once", "[supervisor][LIF-62][API
   CHECK(d.machine.state() == State::stopped);
 }
 
-TEST_CASE("a restart stops first and is not disabled afterwards", "[supervisor][LIF-68]") {
+TEST_CASE("a restart stops first and is not disabled afterwards", "[supervisor][LIF-3][LIF-68]") {
   Driven d;
   d.to_running();
   auto actions = d.feed(event::RestartAsked{});
