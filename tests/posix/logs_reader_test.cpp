@@ -135,21 +135,3 @@ TEST_CASE("a client far behind is moved to the last 8 MiB", "[logs][LIF-112][LIF
   CHECK(chunk.chunk.size() > (8U << 20U) - 20);
   CHECK(chunk.chunk.starts_with("a line of the log\n"));
 }
-
-TEST_CASE("the newest log of a directory is found", "[logs][LIF-111]") {
-  const test::TempDir dir;
-  CHECK_FALSE(logs::newest_log_file(dir.path()));
-  CHECK_FALSE(logs::newest_log_file(dir / "missing"));
-  using namespace std::chrono_literals;
-  const auto now = std::filesystem::file_time_type::clock::now();
-  int age = 0;
-  for (const char* name : {"other.txt", "b-1.log", "a.log", "b-2.log"}) {
-    append(dir / name, "x");
-    std::filesystem::last_write_time(dir / name, now - ++age * 1min);
-  }
-  std::filesystem::create_directory(dir / "c.log");
-  CHECK(logs::newest_log_file(dir.path()) == dir / "b-1.log");
-  CHECK(logs::newest_log_file(dir.path(), "a") == dir / "a.log");
-  std::filesystem::last_write_time(dir / "b-2.log", now);
-  CHECK(logs::newest_log_file(dir.path(), "b-") == dir / "b-2.log");
-}

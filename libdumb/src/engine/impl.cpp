@@ -90,7 +90,8 @@ logs::MainLogOptions main_log_options(const config::Manager& manager, const Opti
   log.name = jsonx::string_at(dumb, "log_name", "DUMB");
   log.threshold = parse_level(jsonx::string_at(dumb, "log_level", "INFO")).value_or(Level::info);
   log.max_size = logs::parse_size(jsonx::string_at(dumb, "log_size", "10M"));
-  log.keep = static_cast<int>(std::clamp<std::int64_t>(integer_at(dumb, "log_count", 2), 0, 10'000));
+  const json::value* count = dumb.if_contains("log_count");
+  log.keep = logs::parse_count(count == nullptr ? "" : jsonx::scalar_text(*count));
   log.color = jsonx::bool_at(dumb, "color_log", true);
   log.standard_output = options.log_to_standard_output;
   if (owner) {

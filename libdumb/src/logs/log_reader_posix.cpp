@@ -70,24 +70,4 @@ Result<Chunk> read_chunk(const std::filesystem::path& file, const ReadRequest& r
   return chunk;
 }
 
-std::optional<std::filesystem::path> newest_log_file(const std::filesystem::path& directory,
-                                                     std::string_view prefix) {
-  std::error_code error;
-  std::optional<std::filesystem::path> newest;
-  std::filesystem::file_time_type newest_time;
-  for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
-       entry.increment(error)) {
-    const std::string name = entry->path().filename().native();
-    if (!name.starts_with(prefix) || !name.ends_with(".log")) continue;
-    std::error_code unreadable;
-    const bool regular = entry->is_regular_file(unreadable);
-    const auto time = entry->last_write_time(unreadable);
-    if (unreadable || !regular || (newest && time < newest_time)) continue;
-    if (newest && time == newest_time && name < newest->filename().native()) continue;
-    newest = entry->path();
-    newest_time = time;
-  }
-  return newest;
-}
-
 }  // namespace dumb::logs

@@ -31,11 +31,6 @@ struct Chunk {
 /// A missing file gives the empty chunk. Fails with the errno of open or read.
 Result<Chunk> read_chunk(const std::filesystem::path& file, const ReadRequest& request);
 
-/// The regular file in `directory` that was written last among those named `<prefix>….log`; nullopt when
-/// there is none or the directory cannot be read. Blocking.
-std::optional<std::filesystem::path> newest_log_file(const std::filesystem::path& directory,
-                                                     std::string_view prefix = {});
-
 /// The text every boot writes to the main log first: "==== DUMB start <version> pid <pid>" (LIF-115).
 std::string start_marker(std::string_view version, int pid);
 
