@@ -220,15 +220,17 @@ TEST_CASE("redaction is idempotent whatever the line holds", "[logs][LIF-108]") 
   CAPTURE(seed);
   std::mt19937 random(seed);
   const Redactor redactor({"hunter2hunter2", "a.com@ssw", "REDACTED"});
+  std::vector<std::string> not_idempotent;
+  std::vector<std::string> leaking;
   for (int round = 0; round < 20000; ++round) {
     std::string line;
     for (unsigned count = random() % 14; count > 0; --count) line += parts[random() % std::size(parts)];
     const std::string once = redactor(line);
-    CAPTURE(line);
-    if (redactor(once) != once) CHECK(redactor(once) == once);
-    if (once.find("hunter2hunter2") != std::string::npos) FAIL("secret left in " << once);
+    if (redactor(once) != once) not_idempotent.push_back(line);
+    if (once.find("hunter2hunter2") != std::string::npos) leaking.push_back(line);
   }
-  SUCCEED();
+  CHECK(not_idempotent == std::vector<std::string>());
+  CHECK(leaking == std::vector<std::string>());
 }
 
 TEST_CASE("redaction takes time linear in the line's length", "[logs][LIF-108]") {
