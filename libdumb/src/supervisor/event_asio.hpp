@@ -6,7 +6,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 #include <memory>
+#include <optional>
 
 namespace dumb::supervisor {
 
@@ -29,6 +31,9 @@ class OneShot {
     co_await boost::asio::this_coro::throw_if_cancelled(false);
     constexpr auto token = boost::asio::as_tuple(boost::asio::use_awaitable);
     while (!self->value_) {
+      // A cancellation that came before this wait began would not end it.
+      const auto before = co_await boost::asio::this_coro::cancellation_state;
+      if (before.cancelled() != boost::asio::cancellation_type::none) co_return std::nullopt;
       co_await self->timer_.async_wait(token);
       const auto state = co_await boost::asio::this_coro::cancellation_state;
       if (!self->value_ && state.cancelled() != boost::asio::cancellation_type::none) co_return std::nullopt;
@@ -45,6 +50,9 @@ class OneShot {
 inline boost::asio::awaitable<bool> pause_for(boost::asio::steady_timer& timer,
                                               std::chrono::milliseconds time) {
   co_await boost::asio::this_coro::throw_if_cancelled(false);
+  // A cancellation that came before this wait began would not end it.
+  const auto before = co_await boost::asio::this_coro::cancellation_state;
+  if (before.cancelled() != boost::asio::cancellation_type::none) co_return false;
   timer.expires_after(time);
   constexpr auto token = boost::asio::as_tuple(boost::asio::use_awaitable);
   co_await timer.async_wait(token);
