@@ -11,23 +11,26 @@
 #include <variant>
 #include <vector>
 
+// clang-format off
 /// The life of one service. Decides; performs nothing.
 ///
-/// | state      | meaning                                  | ends by |
-/// |------------|------------------------------------------|------------------------------------------------------|
-/// | stopped    | not running; nothing pending             | start, restart -> setting_up | | setting_up |
-/// setup runs                               | done -> waiting; error -> failed; stop -> stopped    | |
-/// waiting    | directories, mounts, URLs are awaited    | done -> starting; error -> failed; stop -> stopped
-/// | | starting   | launched, immediate-exit watch           | ready or watch over -> running; exit ->
-/// failed;      | |            |                                          | stop -> stopping | | running    |
-/// confirmed                                | exit -> stopped (remains are killed); stop ->        | | | |
-/// stopping; restart -> stopping, then setting_up       | | stopping   | asked to end, then killed | nothing
-/// left -> stopped (or setting_up by a restart) | | backoff    | a restart is pending                     |
-/// its time, or start -> setting_up; stop -> stopped    | | failed     | the start failed | start, restart ->
-/// setting_up                         |
+/// | state      | meaning                        | ends by                                                      |
+/// |------------|--------------------------------|--------------------------------------------------------------|
+/// | stopped    | not running; nothing pending   | start, restart -> setting_up                                 |
+/// | setting_up | setup runs                     | done -> waiting; error -> failed; stop -> stopped            |
+/// | waiting    | directories, mounts, URLs are  | done -> starting; error -> failed; stop -> stopped           |
+/// |            | awaited                        |                                                              |
+/// | starting   | launched, immediate-exit watch | ready or watch over -> running; exit -> failed; stop ->      |
+/// |            |                                | stopping                                                     |
+/// | running    | confirmed                      | exit -> stopped (remains are killed); stop -> stopping;      |
+/// |            |                                | restart -> stopping, then setting_up                         |
+/// | stopping   | asked to end, then killed      | nothing left -> stopped (or setting_up by a restart)         |
+/// | backoff    | a restart is pending           | its time, or start -> setting_up; stop -> stopped            |
+/// | failed     | the start failed               | start, restart -> setting_up                                 |
 ///
 /// A stop or restart pre-empts setting_up and waiting. After an exit the remains are collected before the
 /// next setup begins, so two incarnations never overlap: a start asked for meanwhile is held until then.
+// clang-format on
 namespace dumb::supervisor {
 
 enum class State { stopped, setting_up, waiting, starting, running, stopping, backoff, failed };

@@ -1,0 +1,190 @@
+// The process of a unit: its launch, its signals, its end.
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+#include <csignal>
+#include <dumb/base/text.hpp>
+#include <exception>
+#include <utility>
+
+#include "supervisor/unit_asio.hpp"
+
+namespace dumb::supervisor {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using std::chrono::milliseconds;
+
+/// A FIFO and its two ends. The child holds it open for reading and writing, so that neither a missing reader
+/// nor a new one is noticed by it, and what is unread stays in the kernel.
+struct Fifo {
+  UniqueFd reader;
+  UniqueFd child_end;
+};
+
+Result<Fifo> make_fifo(const std::filesystem::path& path) {
+  ::unlink(path.c_str());
+  if (::mkfifo(path.c_str(), 0600) != 0) return system_error(errno, "create a FIFO", path.native());
+  Fifo fifo;
+  fifo.reader.reset(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  fifo.child_end.reset(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!fifo.reader || !fifo.child_end) return system_error(errno, "open a FIFO", path.native());
+  ::fcntl(fifo.reader.get(), F_SETPIPE_SZ, 256 * 1024);  // room for an outage of the reader; may be refused
+  return fifo;
+}
+
+}  // namespace
+
+Result<void> Unit::launch() {
+  auto plan = shared_.source->launch_plan(name_);
+  if (!plan) return plan.error();
+  plan_ = std::move(*plan);
+  const std::uint64_t number = shared_.next_unit++;
+  order_ = number;
+  mark_ = "DUMB_UNIT=" + std::to_string(::getpid()) + "-" + std::to_string(number);
+  plan_.spec.env.push_back(mark_);
+  Fifo output;
+  Fifo error;
+  if (!plan_.discard_output) {
+    fifo_base_ = shared_.options.run_directory / (text::slug(name_) + "-" + std::to_string(number));
+    for (auto [fifo, suffix] : {std::pair(&output, ".out"), std::pair(&error, ".err")}) {
+      auto made = make_fifo(fifo_base_.native() + suffix);
+      if (!made) return made.error();
+      *fifo = std::move(*made);
+    }
+    plan_.spec.standard_output = output.child_end.get();
+    plan_.spec.standard_error = error.child_end.get();
+  }
+  auto child = spawn(plan_.spec);
+  plan_.spec.standard_output = plan_.spec.standard_error = -1;
+  Result<void> watched;
+  if (child) watched = watch_exit(*child);
+  if (!child || !watched) {
+    if (!plan_.discard_output) {
+      ::unlink((fifo_base_.native() + ".out").c_str());
+      ::unlink((fifo_base_.native() + ".err").c_str());
+    }
+    return child ? watched.error() : child.error();
+  }
+  child_ = std::move(*child);
+  started_at_ = shared_.clock->wall();
+  started_steady_ = shared_.clock->now();
+  if (!plan_.discard_output) {
+    logs::CaptureSpec spec;
+    spec.process_name = name_;
+    spec.format = plan_.format;
+    spec.standard_output = std::move(output.reader);
+    spec.standard_error = std::move(error.reader);
+    spec.to_main_log = plan_.to_main_log;
+    spec.file = plan_.log_file;
+    spec.access_file = plan_.access_file;
+    spec.file_threshold = plan_.file_threshold;
+    capture_ = shared_.logs->attach(std::move(spec));
+  }
+  return {};
+}
+
+/// Prepares to learn of the end. A child that could not be watched is ended at once: nothing runs
+/// unsupervised.
+Result<void> Unit::watch_exit(const Child& child) {
+  error_code error;
+  UniqueFd copy(::fcntl(child.pidfd.get(), F_DUPFD_CLOEXEC, 3));
+  const int number = errno;
+  if (copy) {
+    exit_.assign(copy.get(), error);
+    if (!error) {
+      copy.release();
+      return {};
+    }
+  }
+  ::kill(-child.pid, SIGKILL);
+  pollfd ended{child.pidfd.get(), POLLIN, 0};
+  ::poll(&ended, 1, 1000);
+  try_wait(child);
+  if (error) return Error(error, "cannot watch the process: " + error.message());
+  return system_error(number, "watch the process");
+}
+
+void Unit::perform(const action::Spawn&) {
+  if (auto launched = launch(); !launched) {
+    feed(event::SpawnFailed{launched.error()});
+    return;
+  }
+  exit_.async_wait(asio::posix::descriptor_base::wait_read, [self = shared_from_this()](error_code error) {
+    if (error) return;
+    // Only peeked: until it is reaped in do_collect(), its pid, group and session belong to nobody else.
+    const auto status = peek_status(self->child_);
+    self->feed(event::Exited{status.value_or(ExitStatus{}), self->shared_.clock->wall()});
+  });
+  feed(event::Spawned{child_.pid});
+}
+
+std::size_t Unit::signal_all(int signal) {
+  std::size_t reached = 0;
+  const auto processes = scan_processes();
+  if (!processes) return 0;
+  for (const ProcStat& process : members_of(membership(), *processes)) {
+    const UniqueFd pidfd = open_process(process.pid, process.start_ticks);
+    if (pidfd && signal_process(pidfd, signal)) ++reached;
+  }
+  return reached;
+}
+
+void Unit::perform(const action::Terminate&) {
+  if (!machine_.occupied()) return;
+  signal_all(shared_.source->stop_plan(name_).signal);
+}
+
+void Unit::perform(const action::Kill&) {
+  if (!machine_.occupied()) return;
+  if (child_.pid > 0) ::kill(-child_.pid, SIGKILL);  // the id is ours until the leader is reaped
+  signal_all(SIGKILL);
+}
+
+asio::awaitable<void> Unit::do_collect() {
+  const auto self = shared_from_this();
+  asio::steady_timer timer(shared_.executor);
+  milliseconds pause{1};
+  for (;;) {
+    const auto processes = scan_processes();
+    if (processes && members_of(membership(), *processes).empty()) break;
+    // Remains of an end nobody asked for, or of a stop past its grace, are killed as they appear.
+    if (machine_.state() != State::stopping || machine_.killing()) signal_all(SIGKILL);
+    co_await pause_for(timer, pause);
+    pause = std::min(pause * 2, milliseconds(100));
+  }
+  error_code ignored;
+  exit_.close(ignored);
+  try_wait(child_);
+  child_ = Child{};  // from here on its numbers may belong to somebody else
+  std::string tail;
+  if (capture_) {
+    auto drained = std::make_shared<OneShot<std::string>>(shared_.executor);
+    const asio::any_io_executor executor = shared_.executor;
+    shared_.logs->finish(*std::exchange(capture_, std::nullopt), shared_.options.drain_limit,
+                         [drained, executor](std::string text) {
+                           asio::post(executor, [drained, text = std::move(text)]() mutable {
+                             drained->set(std::move(text));
+                           });
+                         });
+    const std::optional<std::string> text = co_await OneShot<std::string>::wait(drained);
+    tail = text.value_or("");
+    ::unlink((fifo_base_.native() + ".out").c_str());
+    ::unlink((fifo_base_.native() + ".err").c_str());
+  }
+  const std::string name = name_;
+  try {
+    co_await shared_.source->after_stop(name);
+  } catch (const std::exception& error) {
+    shared_.logs->error(name_ + ": what follows a stop failed: " + error.what());
+  }
+  feed(event::Gone{std::move(tail)});
+}
+
+}  // namespace dumb::supervisor
