@@ -162,6 +162,70 @@ TEST_CASE("a stop signals, waits its grace, kills, and only then gives up",
   CHECK(d.machine.state() == State::stopped);
 }
 
+TEST_CASE("a service with a quit signal gets it after its grace and before SIGKILL", "[supervisor][LIF-79]") {
+  Driven d;
+  d.machine.set_options({.grace = 90s, .kill_wait = 5s, .quit_grace = 2s});
+  d.to_running();
+  auto actions = d.feed(event::StopAsked{});
+  CHECK(find<action::Terminate>(actions));
+  d.clock.advance(90s);
+  actions = d.feed(event::Woke{});
+  CHECK(find<action::Quit>(actions));
+  CHECK_FALSE(find<action::Kill>(actions));
+  CHECK_FALSE(d.machine.killing());
+  REQUIRE(find<action::WakeAt>(actions));
+  CHECK(find<action::WakeAt>(actions)->time == d.clock.now() + 2s);
+  d.clock.advance(2s);
+  actions = d.feed(event::Woke{});
+  CHECK(find<action::Kill>(actions));
+  CHECK_FALSE(find<action::Quit>(actions));
+  CHECK(d.machine.killing());
+  d.clock.advance(5s);
+  CHECK(find<action::StopEnded>(d.feed(event::Woke{}))->error->is(Errc::stop_failed));
+
+  // One that obeys is not killed, and the next stop begins from the first signal again.
+  Driven obeys;
+  obeys.machine.set_options({.grace = 90s, .kill_wait = 5s, .quit_grace = 2s});
+  for (int round = 0; round < 2; ++round) {
+    obeys.to_running();
+    CHECK(find<action::Terminate>(obeys.feed(event::StopAsked{})));
+    obeys.clock.advance(90s);
+    CHECK(find<action::Quit>(obeys.feed(event::Woke{})));
+    obeys.feed(event::Exited{code0, obeys.clock.wall()});
+    actions = obeys.feed(event::Gone{});
+    REQUIRE(find<action::StopEnded>(actions));
+    CHECK_FALSE(find<action::StopEnded>(actions)->error);
+    CHECK_FALSE(obeys.machine.killing());
+  }
+}
+
+TEST_CASE("no more patience means SIGKILL, quit signal or not", "[supervisor][LIF-71][LIF-79]") {
+  Driven d;
+  d.machine.set_options({.grace = 90s, .kill_wait = 5s, .quit_grace = 2s});
+  d.to_running();
+  d.feed(event::StopAsked{});
+  const auto actions = d.feed(event::KillAsked{});
+  CHECK(find<action::Kill>(actions));
+  CHECK_FALSE(find<action::Quit>(actions));
+  CHECK(d.machine.killing());
+}
+
+TEST_CASE("a stop that joins one with more patience shortens it, never lengthens it",
+          "[supervisor][LIF-79]") {
+  Driven d;
+  d.to_running();
+  d.feed(event::StopAsked{});
+  d.clock.advance(5s);
+  CHECK_FALSE(find<action::WakeAt>(d.feed(event::StopAsked{})));  // 25 s are left, 30 s would be more
+  d.machine.set_options({.grace = 3s, .kill_wait = 5s});
+  const auto actions = d.feed(event::StopAsked{});
+  REQUIRE(find<action::WakeAt>(actions));
+  CHECK(find<action::WakeAt>(actions)->time == d.clock.now() + 3s);
+  d.clock.advance(3s);
+  CHECK(find<action::Kill>(d.feed(event::Woke{})));
+  CHECK_FALSE(find<action::WakeAt>(d.feed(event::StopAsked{})));
+}
+
 TEST_CASE("stopped means the leader ended and nothing is left", "[supervisor][LIF-62][LIF-63]") {
   Driven d;
   d.to_running();

@@ -11,6 +11,7 @@
 #include <dumb/base/text.hpp>
 #include <dumb/logs/log_reader.hpp>
 #include <dumb/setup/host.hpp>
+#include <dumb/supervisor/shutdown.hpp>
 #include <filesystem>
 
 #include "engine/impl.hpp"
@@ -197,60 +198,18 @@ asio::awaitable<void> Engine::Impl::shutdown() {
     if (event) event->cancel();
   }
   co_await call_off_starts();
-  const std::vector<std::string> running = supervisor.occupied();
-  const std::set<std::string> names(running.begin(), running.end());
-  graph::Needs needs = graph::needs_of(*config(), catalog, names);
-  const std::vector<std::string>& tiers = catalog.shutdown_tiers();
-  std::map<std::string, std::size_t> tier_of;
-  for (const std::string& name : running) {
-    const auto* ref = config()->find(name);
-    const catalog::Service* service = ref != nullptr ? service_of(*ref) : nullptr;
-    std::string tier = service != nullptr ? service->shutdown.tier : "remaining";
-    if (companions.contains(name)) {
-      tier = "db";
-      for (const std::string& other : names) {
-        const auto* owner = config()->find(other);
-        if (owner != nullptr && owner->config_key == "postgres") needs[name].insert(other);
-        if (owner != nullptr && owner->config_key == "pgadmin") needs[other].insert(name);
-      }
-    }
-    tier_of[name] = static_cast<std::size_t>(std::find(tiers.begin(), tiers.end(), tier) - tiers.begin());
-  }
-  const std::vector<std::vector<std::string>> groups = graph::stop_groups(tier_of, needs);
-  // LIF-79: the graces of all groups together fit the budget, less what the database and unmounting need.
-  if (const json::value* budget = jsonx::find(config()->effective(), {"dumb", "shutdown_timeout"});
-      budget != nullptr && budget->is_number() && budget->to_number<double>() > 0) {
-    double wanted = 0;
-    for (const std::vector<std::string>& group : groups) {
-      double longest = 0;
-      for (const std::string& name : group) {
-        longest = std::max(longest, std::chrono::duration<double>(stop_plan(name).grace).count());
-      }
-      wanted += longest;
-    }
-    const double have = std::max(1.0, budget->to_number<double>() - 7.0);
-    if (wanted > have) grace_factor = have / wanted;
-  }
-  for (const std::vector<std::string>& group : groups) {
-    auto open = std::make_shared<std::size_t>(group.size());
-    const auto finished = event_of(context);
-    for (const std::string& name : group) {
-      auto done = [this, open, finished, name](std::exception_ptr error, const Result<void>& result) {
-        if (error || !result) log.error(name + " could not be stopped");
-        if (--*open == 0) finished->cancel();
-      };
-      asio::co_spawn(context, supervisor.stop_and_wait(name), std::move(done));
-    }
-    while (*open > 0) co_await finished->async_wait(token);
+  const std::vector<std::vector<std::string>> groups = stop_order();
+  std::set<std::string> stopped;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    fit_stops(groups, i, begun);
+    const std::vector<std::string> group = groups[i];
+    co_await stop_together(group);
+    stopped.insert(group.begin(), group.end());
   }
   co_await call_off_starts();
   // A process that survives SIGKILL is reported, not waited for.
   if (supervisor.occupied().empty()) co_await supervisor.idle();
-  const auto took = std::chrono::duration<double>(system_clock().now() - begun);
-  const std::vector<std::string> left = supervisor.occupied();
-  const std::string seconds = std::to_string(took.count());
-  log.info("shut down in " + seconds.substr(0, seconds.find('.') + 3) + " s" +
-           (left.empty() ? ", nothing is left" : "; still alive: " + text::join(left, ", ")));
+  log.info(final_line(begun, stopped));
   write_run_files();
   while (background > 0) {
     asio::steady_timer pause(context);
@@ -260,6 +219,81 @@ asio::awaitable<void> Engine::Impl::shutdown() {
   log.flush();
   shut_down = true;
   shutdown_done->cancel();
+}
+
+/// LIF-73, LIF-74: what runs, dependents before what they need, then by tier. A service whose block has
+/// vanished keeps the tier of the key it was launched with.
+std::vector<std::vector<std::string>> Engine::Impl::stop_order() const {
+  const std::vector<std::string> running = supervisor.occupied();
+  const std::set<std::string> names(running.begin(), running.end());
+  graph::Needs needs = graph::needs_of(*config(), catalog, names);
+  const auto key_of = [this](const std::string& name) -> std::string {
+    if (const auto* ref = config()->find(name)) return ref->config_key;
+    const auto known = launched.find(name);
+    return known != launched.end() ? known->second.config_key : std::string();
+  };
+  const std::vector<std::string>& tiers = catalog.shutdown_tiers();
+  std::map<std::string, std::size_t> tier_of;
+  for (const std::string& name : running) {
+    const catalog::Service* service = catalog.find(key_of(name));
+    std::string tier = service != nullptr ? service->shutdown.tier : "remaining";
+    if (companions.contains(name)) {
+      tier = "db";
+      for (const std::string& other : names) {
+        if (key_of(other) == "postgres") needs[name].insert(other);
+        if (key_of(other) == "pgadmin") needs[other].insert(name);
+      }
+    }
+    tier_of[name] = static_cast<std::size_t>(std::find(tiers.begin(), tiers.end(), tier) - tiers.begin());
+  }
+  return graph::stop_groups(tier_of, needs);
+}
+
+/// LIF-79: what the groups before `next` left of the budget is for it and the ones after it.
+void Engine::Impl::fit_stops(const std::vector<std::vector<std::string>>& groups, std::size_t next,
+                             SteadyTime begun) {
+  const json::value* budget = jsonx::find(config()->effective(), {"dumb", "shutdown_timeout"});
+  if (budget == nullptr || !budget->is_number() || budget->to_number<double>() <= 0) return;
+  const std::chrono::duration<double> allowed(budget->to_number<double>());
+  std::vector<supervisor::StopGroup> plans;
+  for (std::size_t i = next; i < groups.size(); ++i) {
+    supervisor::StopGroup& plan = plans.emplace_back();
+    for (const std::string& name : groups[i]) {
+      fitted_stops.erase(name);
+      plan[name] = stop_plan(name);
+    }
+  }
+  const auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(allowed - (system_clock().now() - begun));
+  fitted_stops = supervisor::fit_graces(plans, left);
+}
+
+asio::awaitable<void> Engine::Impl::stop_together(std::vector<std::string> names) {
+  auto open = std::make_shared<std::size_t>(names.size());
+  const auto finished = event_of(context);
+  for (const std::string& name : names) {
+    auto done = [this, open, finished, name](std::exception_ptr error, const Result<void>& result) {
+      if (error || !result) log.error(name + " could not be stopped");
+      if (--*open == 0) finished->cancel();
+    };
+    asio::co_spawn(context, supervisor.stop_and_wait(name), std::move(done));
+  }
+  while (*open > 0) co_await finished->async_wait(token);
+}
+
+/// LIF-80.
+std::string Engine::Impl::final_line(SteadyTime begun, const std::set<std::string>& stopped) const {
+  const auto took = std::chrono::duration<double>(system_clock().now() - begun);
+  const std::vector<std::string> left = supervisor.occupied();
+  std::vector<std::string> killed;
+  for (const supervisor::ServiceInfo& info : supervisor.all()) {
+    if (info.killed && stopped.contains(info.process_name)) killed.push_back(info.process_name);
+  }
+  const std::string seconds = std::to_string(took.count());
+  std::string line = "shut down in " + seconds.substr(0, seconds.find('.') + 3) + " s";
+  line += killed.empty() ? ", nothing had to be killed" : "; killed: " + text::join(killed, ", ");
+  line += left.empty() ? ", nothing is left" : "; still alive: " + text::join(left, ", ");
+  return line;
 }
 
 /// Ends every start that is no process yet, until none is left.

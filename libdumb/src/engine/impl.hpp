@@ -89,6 +89,10 @@ class Engine::Impl final : public supervisor::ServiceSource {
   asio::awaitable<void> prepare_host();
   asio::awaitable<void> boot_one(std::string process_name, std::set<std::string> needs);
   asio::awaitable<void> shutdown();
+  std::vector<std::vector<std::string>> stop_order() const;
+  void fit_stops(const std::vector<std::vector<std::string>>& groups, std::size_t next, SteadyTime begun);
+  asio::awaitable<void> stop_together(std::vector<std::string> names);
+  std::string final_line(SteadyTime begun, const std::set<std::string>& stopped) const;
   void kill_now();
   asio::awaitable<void> check_self();
   asio::awaitable<void> reserve_ports(std::set<std::string> of);
@@ -166,8 +170,8 @@ class Engine::Impl final : public supervisor::ServiceSource {
   WallTime started_at;
   bool shutting_down = false;
   bool shut_down = false;
-  bool preparing_host = false;  // data of services may be on the move
-  double grace_factor = 1.0;
+  bool preparing_host = false;                               // data of services may be on the move
+  std::map<std::string, supervisor::StopPlan> fitted_stops;  // of a shutdown with a budget (LIF-79)
   std::shared_ptr<asio::steady_timer> shutdown_done;
   std::set<std::string> set_up;                         // LIF-28: configured in this run
   std::map<std::string, json::object> setup_generated;  // by process name

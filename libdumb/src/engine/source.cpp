@@ -185,6 +185,8 @@ std::filesystem::path Engine::Impl::mount_point_of(const config::BlockRef& ref) 
 }
 
 supervisor::StopPlan Engine::Impl::stop_plan(const std::string& process_name) {
+  if (const auto fitted = fitted_stops.find(process_name); fitted != fitted_stops.end())
+    return fitted->second;
   supervisor::StopPlan plan;
   const auto* ref = config()->find(process_name);
   if (const auto found = launched.find(process_name); ref == nullptr && found != launched.end()) {
@@ -192,8 +194,12 @@ supervisor::StopPlan Engine::Impl::stop_plan(const std::string& process_name) {
   } else if (const catalog::Service* service = ref != nullptr ? service_of(*ref) : nullptr) {
     plan.signal = signal_number(service->shutdown.signal);
     plan.grace = std::chrono::seconds(service->shutdown.attempts * service->shutdown.wait_seconds);
+    plan.reserve = std::chrono::seconds(service->shutdown.reserve_seconds);
+    if (!service->shutdown.quit_signal.empty()) {
+      plan.quit_signal = signal_number(service->shutdown.quit_signal);
+      plan.quit_grace = std::chrono::seconds(service->shutdown.quit_seconds);
+    }
   }
-  plan.grace = std::chrono::duration_cast<std::chrono::milliseconds>(plan.grace * grace_factor);
   return plan;
 }
 

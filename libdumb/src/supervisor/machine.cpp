@@ -47,7 +47,7 @@ void Machine::abandon_start(Actions& out) {
 }
 
 void Machine::ask_to_end(Actions& out, SteadyTime now) {
-  killed_ = false;
+  quit_ = killed_ = false;
   deadline_ = now + options_.grace;
   enter(State::stopping, {}, out);
   out.emplace_back(action::Terminate{});
@@ -69,6 +69,11 @@ void Machine::stop(Actions& out, SteadyTime now) {
       break;
     case State::stopping:
       if (std::exchange(start_after_, false)) abandon_start(out);
+      // A shutdown may have less patience than the stop it joins.
+      if (deadline_ && !quit_ && !killed_ && now + options_.grace < *deadline_) {
+        deadline_ = now + options_.grace;
+        out.emplace_back(action::WakeAt{*deadline_});
+      }
       break;
     case State::stopped:
     case State::backoff:
@@ -255,11 +260,17 @@ void Machine::on(const event::Woke&, Actions& out, SteadyTime now) {
     on(event::Ready{run_}, out, now);
     return;
   }
-  if (state_ != State::stopping) return;
+  if (state_ == State::stopping) escalate(out, now);
+}
+
+/// The patience of one step of a stop is over: quit signal, if the service has one, then SIGKILL, then the
+/// truth that it did not work.
+void Machine::escalate(Actions& out, SteadyTime now) {
   if (!killed_) {
-    killed_ = true;
-    deadline_ = now + options_.kill_wait;
-    out.emplace_back(action::Kill{});
+    const bool quit = !quit_ && options_.quit_grace > Duration::zero();
+    (quit ? quit_ : killed_) = true;
+    deadline_ = now + (quit ? options_.quit_grace : options_.kill_wait);
+    out.emplace_back(quit ? Action(action::Quit{}) : Action(action::Kill{}));
     out.emplace_back(action::WakeAt{*deadline_});
     return;
   }

@@ -36,7 +36,8 @@ Unit::Unit(Shared& shared, std::string name)
 
 void Unit::configure_machine() {
   const StopPlan plan = shared_.source->stop_plan(name_);
-  machine_.set_options({shared_.options.immediate_exit_watch, plan.grace, shared_.options.kill_wait});
+  machine_.set_options(
+      {shared_.options.immediate_exit_watch, plan.grace, shared_.options.kill_wait, plan.quit_grace});
 }
 
 void Unit::feed(const Event& event) {
@@ -55,6 +56,9 @@ ServiceInfo Unit::info() const {
   info.desired = machine_.desired();
   info.restart_disabled = machine_.restart_disabled();
   info.ended_unasked = machine_.ended_unasked();
+  info.killed = machine_.killing();
+  info.config_key = plan_.config_key;
+  info.instance = plan_.instance;
   info.last_exit = machine_.last_exit();
   info.last_exit_at = machine_.last_exit_at();
   if (machine_.occupied()) {
@@ -62,6 +66,9 @@ ServiceInfo Unit::info() const {
     info.start_ticks = child_.start_ticks;
     info.started_at = started_at_;
     info.started_steady = started_steady_;
+    info.to_main_log = plan_.to_main_log && !plan_.discard_output;
+    info.log_file = plan_.log_file;
+    info.access_file = plan_.access_file;
   }
   return info;
 }

@@ -59,6 +59,7 @@ class Unit : public std::enable_shared_from_this<Unit> {
   void perform(const action::Spawn& todo);
   void perform(const action::WatchReadiness& todo);
   void perform(const action::Terminate& todo);
+  void perform(const action::Quit& todo);
   void perform(const action::Kill& todo);
   void perform(const action::Collect& todo);
   void perform(const action::PostStart& todo);

@@ -141,6 +141,12 @@ void Unit::perform(const action::Terminate&) {
   signal_all(shared_.source->stop_plan(name_).signal);
 }
 
+void Unit::perform(const action::Quit&) {
+  if (!machine_.occupied()) return;
+  shared_.logs->warning(name_ + " has not ended in its time and is told to quit");
+  signal_all(shared_.source->stop_plan(name_).quit_signal);
+}
+
 void Unit::perform(const action::Kill&) {
   if (!machine_.occupied()) return;
   if (child_.pid > 0) ::kill(-child_.pid, SIGKILL);  // the id is ours until the leader is reaped

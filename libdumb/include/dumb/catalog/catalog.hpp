@@ -18,9 +18,13 @@ struct Shutdown {
   std::string tier = "remaining";
   std::string signal = "SIGTERM";
   int attempts = 3;
-  int wait_seconds = 10;  ///< the grace before SIGKILL is attempts times this (LIF-64)
+  int wait_seconds = 10;    ///< the grace before SIGKILL is attempts times this (LIF-64)
+  std::string quit_signal;  ///< sent after the grace and before SIGKILL (LIF-79); empty: none
+  int quit_seconds = 0;     ///< from the quit signal to SIGKILL
+  int reserve_seconds = 0;  ///< of the grace, what no shutdown budget takes away
 };
-BOOST_DESCRIBE_STRUCT(Shutdown, (), (tier, signal, attempts, wait_seconds))
+BOOST_DESCRIBE_STRUCT(Shutdown, (),
+                      (tier, signal, attempts, wait_seconds, quit_signal, quit_seconds, reserve_seconds))
 
 struct HealthFields {
   std::vector<std::string> port_fields;

@@ -38,8 +38,9 @@ BOOST_DESCRIBE_ENUM(State, stopped, setting_up, waiting, starting, running, stop
 
 struct MachineOptions {
   Duration immediate_exit_watch = std::chrono::milliseconds(2000);  ///< LIF-56
-  Duration grace = std::chrono::seconds(30);                        ///< from the stop signal to SIGKILL
-  Duration kill_wait = std::chrono::seconds(5);                     ///< from SIGKILL to giving up
+  Duration grace = std::chrono::seconds(30);     ///< from the stop signal to the quit signal, or to SIGKILL
+  Duration kill_wait = std::chrono::seconds(5);  ///< from SIGKILL to giving up
+  Duration quit_grace{0};  ///< from the quit signal to SIGKILL; zero: there is no quit signal (LIF-79)
 };
 
 namespace event {
@@ -102,6 +103,7 @@ struct WatchReadiness {
   std::uint64_t run = 0;
 };
 struct Terminate {};  ///< the stop signal, to everything the service started
+struct Quit {};       ///< the quit signal, to everything: the last one that can be obeyed
 struct Kill {};       ///< SIGKILL to everything, again and again until nothing is left
 struct Collect {};    ///< the leader has ended: wait until nothing is left, drain the output, report Gone
 struct PostStart {
@@ -123,9 +125,9 @@ struct Publish {};  ///< the visible state changed
 }  // namespace action
 
 using Action = std::variant<action::RunSetup, action::RunWaits, action::CancelWork, action::Spawn,
-                            action::WatchReadiness, action::Terminate, action::Kill, action::Collect,
-                            action::PostStart, action::WakeAt, action::StartEnded, action::StartSettled,
-                            action::StopEnded, action::Publish>;
+                            action::WatchReadiness, action::Terminate, action::Quit, action::Kill,
+                            action::Collect, action::PostStart, action::WakeAt, action::StartEnded,
+                            action::StartSettled, action::StopEnded, action::Publish>;
 using Actions = std::vector<Action>;
 
 class Machine {
@@ -152,7 +154,7 @@ class Machine {
   bool ended_unasked() const noexcept { return ended_unasked_; }
   /// A start, restart or stop is under way, and which requests it can be ended by.
   bool busy() const noexcept;
-  /// SIGKILL was sent and the end is awaited.
+  /// SIGKILL was sent in the last stop, whose end may be awaited still.
   bool killing() const noexcept { return killed_; }
   bool preemptible() const noexcept { return state_ == State::setting_up || state_ == State::waiting; }
 
@@ -162,6 +164,7 @@ class Machine {
   void fail(Error error, Actions& out);
   void stop(Actions& out, SteadyTime now);
   void ask_to_end(Actions& out, SteadyTime now);
+  void escalate(Actions& out, SteadyTime now);
   void abandon_start(Actions& out);
 
   void on(const event::StartAsked&, Actions&, SteadyTime);
@@ -196,6 +199,7 @@ class Machine {
   bool stop_open_ = false;       // a StopEnded is owed
   bool start_after_ = false;     // begin again when the remains are gone
   bool collecting_ = false;      // the leader has ended, Gone is awaited
+  bool quit_ = false;            // the quit signal was sent in this stop
   bool killed_ = false;          // SIGKILL was sent in this stop
   bool restarted_once_ = false;  // by post-start, which may ask only once
 };

@@ -23,7 +23,7 @@ namespace dumb::supervisor {
 
 /// Everything about one launch, resolved from the configuration at that moment.
 struct LaunchPlan {
-  LaunchSpec spec;  ///< without descriptors
+  LaunchSpec spec;              ///< without descriptors
   std::string shown_directory;  ///< the working directory as configuration spells it
   bool discard_output = false;
   logs::LineFormat format = logs::LineFormat::general;
@@ -40,6 +40,9 @@ struct LaunchPlan {
 struct StopPlan {
   int signal = SIGTERM;
   std::chrono::milliseconds grace{30'000};
+  int quit_signal = 0;                      ///< what a service gets after its grace and before SIGKILL
+  std::chrono::milliseconds quit_grace{0};  ///< from the quit signal to SIGKILL; zero: straight to SIGKILL
+  std::chrono::milliseconds reserve{0};     ///< of the grace, what no shutdown budget takes away
 };
 
 /// What the supervisor asks of its owner. Called on the supervisor's executor.
@@ -67,17 +70,24 @@ struct SupervisorOptions {
   const Clock* clock = nullptr;  ///< null: the system clock
 };
 
+/// What is known of one service (LIF-58); what belongs to a process is there while that process exists.
 struct ServiceInfo {
   std::string process_name;
+  std::string config_key;  ///< as of the last launch
+  std::string instance;
   State state = State::stopped;
   std::string reason;
   bool desired = false;
   bool restart_disabled = false;
   bool ended_unasked = false;
+  bool killed = false;  ///< the last stop needed SIGKILL
   pid_t pid = -1;
   std::uint64_t start_ticks = 0;
   std::optional<WallTime> started_at;
   std::optional<SteadyTime> started_steady;
+  bool to_main_log = false;  ///< where its output goes, with the two files; empty: nowhere
+  std::filesystem::path log_file;
+  std::filesystem::path access_file;
   std::optional<ExitStatus> last_exit;
   std::optional<WallTime> last_exit_at;
 };
@@ -117,8 +127,8 @@ class Supervisor {
   /// Names whose process exists, in order of their start.
   std::vector<std::string> occupied() const;
   std::vector<ServiceInfo> all() const;
-  /// Resolves when no process, work or wait is left. After refuse_starts() nothing of the supervisor is pending
-  /// on the executor then.
+  /// Resolves when no process, work or wait is left. After refuse_starts() nothing of the supervisor is
+  /// pending on the executor then.
   boost::asio::awaitable<void> idle();
 
  private:
