@@ -71,11 +71,11 @@ TEST_CASE("the database keeps five seconds of its own and its quit signal, whate
     CHECK(fitted.at("PostgreSQL").quit_signal == SIGQUIT);
   }
   CHECK(fit_graces(groups, 9s).at("Plex").grace == 0s);
-  const StopGroup twenty = fit_graces(groups, 20s);
-  CHECK(twenty.at("PostgreSQL").grace == 5s);
-  CHECK(sum(groups, twenty) <= 18s);
-  CHECK(sum(groups, twenty) > 17s);
-  CHECK(twenty.at("Plex").grace > twenty.at("rclone").grace);
+  const StopGroup tight = fit_graces(groups, 15s);
+  CHECK(tight.at("PostgreSQL").grace == 5s);
+  CHECK(sum(groups, tight) <= 13s);
+  CHECK(sum(groups, tight) > 12s);
+  CHECK(tight.at("Plex").grace > tight.at("rclone").grace);
   // With more time it gets its part like everybody.
   CHECK(fit_graces(groups, 100s).at("PostgreSQL").grace > 30s);
 }

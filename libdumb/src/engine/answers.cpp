@@ -152,7 +152,7 @@ asio::awaitable<health::Verdict> Engine::Impl::verdict_of(std::string process_na
     std::shared_ptr<asio::steady_timer> event;
   };
   UnderWay under_way(verdicts, process_name, context);
-  const health::Verdict verdict = co_await health::probe(endpoints, probe_limit);
+  const health::Verdict verdict = co_await health::probe(endpoints, probe_limit, &probe_gate);
   const auto state = co_await asio::this_coro::cancellation_state;
   if (state.cancelled() != asio::cancellation_type::none) co_return called_off;
   if (CachedVerdict* own = under_way.mine(); own != nullptr) {

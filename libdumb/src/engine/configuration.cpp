@@ -26,7 +26,8 @@ asio::awaitable<Result<void>> Engine::Impl::apply(config::Change change) {
 
 asio::awaitable<Result<void>> Engine::Impl::save_block(std::string process_name, json::object updates,
                                                        config::Manager::Persist persist) {
-  co_await save_gate.enter();
+  const bool entered = co_await save_gate.enter();
+  if (!entered) co_return Error(Errc::cancelled, "the change was cancelled", process_name);
   const Gate::Held held(save_gate);
   auto change = manager->plan_block_update(process_name, updates, persist);
   if (!change) co_return change.error();
@@ -39,7 +40,8 @@ asio::awaitable<Result<json::object>> Engine::Impl::update_config(ConfigUpdate u
   json::object answer;
   if (!update.process_name) {
     if (update.updates.empty()) co_return Error(Errc::invalid_argument, "updates must not be empty");
-    co_await save_gate.enter();
+    const bool entered = co_await save_gate.enter();
+    if (!entered) co_return Error(Errc::cancelled, "the change was cancelled");
     const Gate::Held held(save_gate);
     auto change = manager->plan_global_update(update.updates);
     if (!change) co_return change.error();

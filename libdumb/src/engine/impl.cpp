@@ -16,6 +16,8 @@
 namespace dumb::engine {
 namespace {
 
+constexpr std::size_t most_probes = 32;  // LIF-87
+
 unsigned pool_size() {
   return std::max(4U, std::thread::hardware_concurrency());
 }
@@ -33,26 +35,6 @@ std::int64_t integer_at(const json::object& object, std::string_view key, std::i
 }
 
 }  // namespace
-
-asio::awaitable<void> Gate::enter() {
-  constexpr auto token = asio::as_tuple(asio::use_awaitable);
-  while (held_) {
-    auto turn = std::make_shared<asio::steady_timer>(executor_);
-    turn->expires_at(asio::steady_timer::time_point::max());
-    waiting_.push_back(turn);
-    co_await turn->async_wait(token);
-    std::erase(waiting_, turn);  // still there when a cancellation woke it
-  }
-  held_ = true;
-}
-
-void Gate::leave() {
-  held_ = false;
-  if (waiting_.empty()) return;
-  const auto next = waiting_.front();
-  waiting_.erase(waiting_.begin());
-  next->cancel();
-}
 
 std::string version(const config::Environment& environment) {
   const auto found = environment.find("DUMB_VERSION");
@@ -120,6 +102,7 @@ Engine::Impl::Impl(asio::io_context& io, Options opened, catalog::Catalog known,
                   .clock = nullptr}),
       versions(io.get_executor(), version_options()),
       save_gate(io.get_executor()),
+      probe_gate(io.get_executor(), most_probes),
       started_at(system_clock().wall()) {
   log.set_secrets(manager->secret_values());
   manager->on_change([this](const std::vector<JsonPath>&) { configure_logs(); });

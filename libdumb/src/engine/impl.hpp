@@ -5,6 +5,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <dumb/base/gate.hpp>
 #include <dumb/catalog/catalog.hpp>
 #include <dumb/config/manager.hpp>
 #include <dumb/engine/engine.hpp>
@@ -43,31 +44,6 @@ enum class Phase {
 };
 BOOST_DESCRIBE_ENUM(Phase, initializing, preinstalling, starting_services, stabilizing, ready, degraded,
                     shutting_down)
-
-/// A coroutine lock: waiters get it in order. One thread.
-class Gate {
- public:
-  explicit Gate(asio::any_io_executor executor) : executor_(std::move(executor)) {}
-  /// Resolves with the gate held; give it back with leave().
-  asio::awaitable<void> enter();
-  void leave();
-  /// Gives the gate back at the end of a scope.
-  class Held {
-   public:
-    explicit Held(Gate& gate) : gate_(gate) {}
-    Held(const Held&) = delete;
-    Held& operator=(const Held&) = delete;
-    ~Held() { gate_.leave(); }
-
-   private:
-    Gate& gate_;
-  };
-
- private:
-  asio::any_io_executor executor_;
-  bool held_ = false;
-  std::vector<std::shared_ptr<asio::steady_timer>> waiting_;
-};
 
 class Engine::Impl final : public supervisor::ServiceSource {
  public:
@@ -110,6 +86,8 @@ class Engine::Impl final : public supervisor::ServiceSource {
   /// find(), without processes whose block has vanished.
   Result<config::BlockRef> find_configured(std::string_view process_name) const;
   Result<config::BlockRef> find_operable(std::string_view process_name) const;
+  asio::awaitable<bool> stop_agent_of(std::string config_key);
+  asio::awaitable<void> start_agent();
   OperationReply reply(std::string_view status, const std::string& process_name);
   Result<ServiceStatus> status(std::string_view process_name) const;
   asio::awaitable<Result<ServiceHealth>> status_with_health(std::string process_name);
@@ -166,6 +144,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   supervisor::Supervisor supervisor;
   setup::VersionCache versions;
   Gate save_gate;
+  Gate probe_gate;  // TCP probes of health checks under way (LIF-87)
   Phase phase = Phase::initializing;
   WallTime started_at;
   bool shutting_down = false;

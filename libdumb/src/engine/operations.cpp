@@ -74,16 +74,31 @@ asio::awaitable<Result<OperationReply>> Engine::Impl::start(std::string process_
   co_return reply("Service started successfully", name);
 }
 
+/// LIF-67: pgAgent works on the database, so it ends first. Whether it was running.
+asio::awaitable<bool> Engine::Impl::stop_agent_of(std::string config_key) {
+  const std::string agent = "pgAgent";
+  if (config_key != "postgres" || supervisor.info(agent).pid <= 0) co_return false;
+  const Result<void> stopped = co_await supervisor.stop_and_wait(agent);
+  if (!stopped) log.warning(stopped.error().to_string());
+  co_return true;
+}
+
+/// LIF-49: after a restart of postgres.
+asio::awaitable<void> Engine::Impl::start_agent() {
+  const std::string agent = "pgAgent";
+  const auto admins = config()->of_key("pgadmin");
+  if (admins.empty() || !admins.front()->enabled) co_return;
+  const Result<void> started = co_await supervisor.start(agent);
+  if (!started) log.warning(agent + " failed to start: " + started.error().message());
+}
+
 asio::awaitable<Result<OperationReply>> Engine::Impl::stop(std::string process_name) {
   const auto ref = find_operable(process_name);
   if (!ref) co_return ref.error();
   const std::string name = ref->process_name;
   port_changes.erase(name);
-  if (ref->config_key == "postgres" && supervisor.info("pgAgent").pid > 0) {
-    const std::string companion = "pgAgent";
-    const Result<void> stopped = co_await supervisor.stop_and_wait(companion);
-    if (!stopped) log.warning(stopped.error().to_string());
-  }
+  const std::string key = ref->config_key;
+  co_await stop_agent_of(key);
   const Result<supervisor::StopReply> stopped = co_await supervisor.stop(name);
   if (!stopped) co_return Error(stopped.error().code(), stopped.error().message(), name);
   const bool joined = *stopped == supervisor::StopReply::already_stopping;
@@ -98,9 +113,12 @@ asio::awaitable<Result<OperationReply>> Engine::Impl::restart(std::string proces
   if (supervisor.busy(name) && !supervisor.preemptible(name)) {
     co_return Error(Errc::conflict, "another operation is under way", name);
   }
+  const std::string key = ref->config_key;
+  const bool agent = co_await stop_agent_of(key);
   api_start.insert(name);
   const Result<void> started = co_await supervisor.restart(name);
   if (!started) co_return Error(started.error().code(), started.error().message(), name);
+  if (agent) co_await start_agent();
   const supervisor::ServiceInfo info = supervisor.info(name);
   if (info.state != supervisor::State::running) {
     co_return Error(Errc::spawn_failed,

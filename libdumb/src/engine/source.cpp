@@ -84,6 +84,7 @@ asio::awaitable<Result<void>> Engine::Impl::setup(std::string process_name) {
   if (!found) co_return found.error();
   config::BlockRef ref = *found;
   port_changes.erase(ref.process_name);
+  bounded_waits.erase(ref.process_name);  // of a start whose setup had failed
   if (api_start.erase(ref.process_name) != 0) {
     set_up.erase(ref.process_name);
     bounded_waits.insert(ref.process_name);
@@ -123,7 +124,7 @@ Result<supervisor::WaitPlan> Engine::Impl::waits(const std::string& process_name
   auto ref = find_configured(process_name);
   if (!ref) return ref.error();
   supervisor::WaitPlan plan = supervisor::waits_of(config()->block(*ref), root());
-  if (bounded_waits.erase(process_name) != 0) plan.limit = std::chrono::minutes(10);  // API-32
+  if (bounded_waits.erase(process_name) != 0) plan.limit = options.api_wait_limit;
   return plan;
 }
 

@@ -125,7 +125,24 @@ asio::awaitable<bool> answers(Endpoint endpoint, std::chrono::milliseconds timeo
   co_return false;
 }
 
-asio::awaitable<Verdict> probe(std::vector<Endpoint> endpoints, std::chrono::milliseconds timeout) {
+namespace {
+
+asio::awaitable<bool> answers_in_turn(Endpoint endpoint, std::chrono::milliseconds timeout, Gate* places) {
+  if (places == nullptr) {
+    const bool alone = co_await answers(endpoint, timeout);
+    co_return alone;
+  }
+  const bool entered = co_await places->enter();
+  if (!entered) co_return false;
+  const Gate::Held place(*places);
+  const bool reached = co_await answers(endpoint, timeout);
+  co_return reached;
+}
+
+}  // namespace
+
+asio::awaitable<Verdict> probe(std::vector<Endpoint> endpoints, std::chrono::milliseconds timeout,
+                               Gate* places) {
   if (endpoints.empty()) co_return Verdict();
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   const auto round = std::make_shared<Round>(executor, endpoints.size());
@@ -136,7 +153,7 @@ asio::awaitable<Verdict> probe(std::vector<Endpoint> endpoints, std::chrono::mil
       if (--round->left == 0) round->done.cancel();
     };
     auto handler = asio::bind_cancellation_slot(round->stop[i].slot(), std::move(record));
-    asio::co_spawn(executor, answers(endpoints[i], timeout), std::move(handler));
+    asio::co_spawn(executor, answers_in_turn(endpoints[i], timeout, places), std::move(handler));
   }
   [[maybe_unused]] const auto [waited] = co_await round->done.async_wait(await_tuple);
   if (round->left != 0) {

@@ -34,7 +34,17 @@ class DirectoryLock {
   UniqueFd fd_;
 };
 
-/// A file of the machine, like /etc/fuse.conf: only root changes it, and its owner stays.
+/// The lines an edit wants, for people; "what is set up here" for edits of another kind.
+std::string lines_of(const json::object& step) {
+  const json::value* lines = step.if_contains("ensure");
+  if (lines == nullptr || !lines->is_array()) return "what is set up here";
+  std::vector<std::string> texts;
+  for (const json::value& line : lines->get_array()) texts.push_back(jsonx::scalar_text(line));
+  return text::join(texts, ", ");
+}
+
+/// A file of the machine, like /etc/fuse.conf: only root changes it, only from a stack that has no root
+/// prefix or one that holds the file, and its owner stays.
 bool is_host_file(const Run& run, const json::value& written, const fs::path& path) {
   return text_of(written).starts_with("/etc/") && path == run.context.host.map(text_of(written));
 }
@@ -252,6 +262,12 @@ StepResult step_edit(Run& run, const json::object& step) {
   if (host && !run.facts.is_root()) {
     run.log().info(
         fmt::format("{}: {} is left as it is, only root may change it", run.name(), path->native()));
+    return Effect::none;
+  }
+  if (host && !run.context.root.is_identity() && !run.context.root.contains(*path)) {
+    run.log().warning(fmt::format("{}: {} lacks {}; it lies outside the root {} and is left as it is",
+                                  run.name(), path->native(), lines_of(step),
+                                  run.context.root.prefix().native()));
     return Effect::none;
   }
   file::WriteOptions options = host ? file::WriteOptions() : run.owned(*mode);

@@ -35,6 +35,7 @@ struct Options {
   std::optional<int> port;
   std::chrono::milliseconds immediate_exit_watch{2000};   ///< LIF-56
   std::chrono::milliseconds self_check_interval{60'000};  ///< LIF-121
+  std::chrono::milliseconds api_wait_limit{600'000};      ///< of all waits of a start asked for (API-32)
 };
 
 /// The facade: opens a configuration and supervises what it describes. Not thread-safe: construct it and call

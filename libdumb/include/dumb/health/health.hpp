@@ -4,6 +4,7 @@
 #include <boost/json/object.hpp>
 #include <chrono>
 #include <cstdint>
+#include <dumb/base/gate.hpp>
 #include <dumb/base/json.hpp>
 #include <optional>
 #include <string>
@@ -27,10 +28,12 @@ struct Verdict {
 /// What LIF-85 row 2 asks to probe, ascending by port, unique. `block` has its placeholders resolved. Pure.
 std::vector<Endpoint> endpoints_of(const json::object& block);
 
-/// TCP connects to all endpoints at once, each within `timeout` (1.5 s by LIF-85). The first failure in port
-/// order decides: "no answer on 127.0.0.1:8080". Runs on the executor of the awaiting coroutine; honours
-/// cancellation.
-boost::asio::awaitable<Verdict> probe(std::vector<Endpoint> endpoints, std::chrono::milliseconds timeout);
+/// TCP connects to all endpoints at once, each within `timeout` (1.5 s by LIF-85) and each with a place of
+/// `places`, if there is a gate (LIF-87); waiting for a place takes nothing off the timeout. The first
+/// failure in port order decides: "no answer on 127.0.0.1:8080". Runs on the executor of the awaiting
+/// coroutine; honours cancellation. The gate must outlive the call.
+boost::asio::awaitable<Verdict> probe(std::vector<Endpoint> endpoints, std::chrono::milliseconds timeout,
+                                      Gate* places = nullptr);
 
 /// Whether any one endpoint accepts a connection now.
 boost::asio::awaitable<bool> answers(Endpoint endpoint, std::chrono::milliseconds timeout);
