@@ -253,7 +253,8 @@ TEST_CASE("run executes a program and reports its end without secrets", "[setup]
   const std::string child = stack.child();
   stack.add_service(R"([
     {"do": "run", "argv": [")" +
-                    child + R"(", "--text", "x", "--env", "NOTE", "--exit", "0"], "env": {"NOTE": "p {port}"}},
+                    child +
+                    R"(", "--text", "x", "--env", "NOTE", "--exit", "0"], "env": {"NOTE": "p {port}"}},
     {"do": "run", "argv": [")" +
                     child + R"(", "--exit", "3"], "ok": [0, 3]},
     {"do": "run", "argv": [")" +
@@ -357,6 +358,7 @@ TEST_CASE("disabled and custom services have nothing to set up", "[setup][SVC-17
 
 TEST_CASE("only root edits files of the machine", "[setup][SVC-128][LIF-6]") {
   SetupStack stack;
+  stack.prefix = Root(stack.directory.path());  // holds the machine's files as well
   stack.add_service(
       R"([{"do": "edit", "file": "/etc/fuse.conf", "format": "lines", "ensure": ["user_allow_other"]}])");
   test::write_text(stack.host / "etc/fuse.conf", "# fuse\n#user_allow_other\n");
@@ -370,6 +372,31 @@ TEST_CASE("only root edits files of the machine", "[setup][SVC-128][LIF-6]") {
     CHECK_THAT(stack.log.text(), ContainsSubstring("only root may change it"));
   }
   CHECK_FALSE(fs::exists(stack.root / "etc"));
+}
+
+TEST_CASE("beneath a root the machine's files are never written, what they lack is told",
+          "[setup][SVC-128]") {
+  SetupStack stack;
+  stack.add_service(
+      R"([{"do": "edit", "file": "/etc/fuse.conf", "format": "lines", "ensure": ["user_allow_other"]}])");
+  REQUIRE(stack.configure("PageMill"));
+  CHECK_FALSE(fs::exists(stack.host / "etc/fuse.conf"));
+  if (SetupStack::is_root()) {
+    CHECK_THAT(stack.log.text(), ContainsSubstring("WARNING") &&
+                                     ContainsSubstring("lacks user_allow_other") &&
+                                     ContainsSubstring("outside the root " + stack.root.native()));
+  }
+  test::write_text(stack.host / "etc/fuse.conf", "# fuse\n#user_allow_other\n");
+  REQUIRE(stack.configure("PageMill"));
+  CHECK(test::read_text(stack.host / "etc/fuse.conf") == "# fuse\n#user_allow_other\n");
+
+  SetupStack content;
+  content.add_service(
+      R"([{"do": "edit", "file": "/etc/fuse.conf", "format": "lines", "ensure": ["user_allow_other"]}])");
+  test::write_text(content.host / "etc/fuse.conf", "user_allow_other\n");
+  REQUIRE(content.configure("PageMill"));
+  CHECK_THAT(content.log.text(), !ContainsSubstring("fuse.conf"));
+  CHECK_FALSE(fs::exists(content.root / "etc"));
 }
 
 TEST_CASE("a file's mode and owner are corrected without rewriting it", "[setup][SVC-28][SVC-29]") {

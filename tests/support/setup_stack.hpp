@@ -42,6 +42,7 @@ struct SetupStack {
   TempDir directory;
   std::filesystem::path root;
   std::filesystem::path host;
+  std::optional<Root> prefix;  ///< the root as the phases know it; nullopt: `root`
   json::object document = catalog::Catalog::embedded().default_document();
   std::optional<catalog::Catalog> overlay;
   RecordingLog log;
@@ -122,7 +123,7 @@ struct SetupStack {
     const config::BlockRef* block = context.config->find(process_name);
     REQUIRE(block != nullptr);
     context.block = *block;
-    context.root = Root(root);
+    context.root = prefix.value_or(Root(root));
     context.host = Root(host);
     if (is_root()) context.service_user = supervisor::Identity{1000, 1000, {1000}};
     context.environment = environment;
