@@ -196,8 +196,9 @@ def prove_stack(texts, source, binaries):
             if stack.complete:
                 run_block(text, stack.root, env)
             else:
+                # Without FUSE there is no rclone instance; everything else is run, for its exit status.
                 for command, _ in commands(text):
-                    print(run(command, stack.root, env))
+                    print(run(re.sub(r'\s*"rclone w/ library"', "", command), stack.root, env))
     finally:
         stack.stop()
 
