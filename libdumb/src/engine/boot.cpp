@@ -167,6 +167,7 @@ asio::awaitable<void> Engine::Impl::boot() {
   ++background;
   auto ended = [this](std::exception_ptr) { --background; };
   asio::co_spawn(context, check_self(), std::move(ended));
+  start_workers();
   phase = Phase::stabilizing;
   bool all_up = true;
   for (const std::string& name : names) all_up &= supervisor.info(name).state == supervisor::State::running;
@@ -194,6 +195,7 @@ asio::awaitable<void> Engine::Impl::shutdown() {
   supervisor.refuse_starts();
   write_run_files();
   if (self_check) self_check->cancel();
+  stop_workers();
   for (const auto& [name, event] : boot_waiters) {
     if (event) event->cancel();
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -18,6 +19,7 @@
 #include <dumb/supervisor/ports.hpp>
 #include <dumb/supervisor/resolve.hpp>
 #include <dumb/supervisor/supervisor.hpp>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,6 +33,7 @@
 namespace dumb::engine {
 
 namespace asio = boost::asio;
+struct FfprobeWatch;
 
 /// Phases of LIF-31 that this process goes through.
 enum class Phase {
@@ -77,6 +80,12 @@ class Engine::Impl final : public supervisor::ServiceSource {
   asio::awaitable<void> write_run_files_soon();
   asio::awaitable<void> write_run_files_now();
   asio::awaitable<void> call_off_starts();
+
+  // Background workers (workers.cpp)
+  void start_workers();
+  void start_worker(std::string what, asio::awaitable<void> worker);
+  void stop_workers();
+  FfprobeWatch ffprobe_watch();
 
   // Operations and answers (operations.cpp, answers.cpp)
   asio::awaitable<Result<OperationReply>> start(std::string process_name);
@@ -168,8 +177,9 @@ class Engine::Impl final : public supervisor::ServiceSource {
   std::map<std::string, std::shared_ptr<asio::steady_timer>> boot_waiters;  // cancelled when settled
   std::set<std::string> settled;
   std::map<std::string, CachedVerdict> verdicts;
-  std::shared_ptr<asio::steady_timer> self_check;  // cancelled at shutdown
-  bool run_files_pending = false;                  // something changed since they were written
+  std::shared_ptr<asio::steady_timer> self_check;           // cancelled at shutdown
+  std::list<asio::cancellation_signal> background_workers;  // each ends one worker
+  bool run_files_pending = false;                           // something changed since they were written
   bool run_files_writing = false;
   std::size_t background = 0;  // coroutines of the engine's own under way
 };

@@ -1,0 +1,173 @@
+#include <unistd.h>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <csignal>
+#include <filesystem>
+
+#include "engine/ffprobe_watch_asio.hpp"
+#include "supervisor/proc_posix.hpp"
+#include "support/async.hpp"
+#include "support/catch.hpp"
+#include "support/config_bench.hpp"
+#include "support/support.hpp"
+
+using namespace dumb;
+using namespace dumb::engine;
+using namespace std::chrono_literals;
+namespace asio = boost::asio;
+
+namespace {
+
+/// A service with a child named ffprobe that sleeps, and a program that notes what it was asked to read. A
+/// process in state D cannot be made at will, so an ordinary sleep, S, counts here.
+struct Bench {
+  test::TempDir dir;
+  asio::io_context context;
+  asio::thread_pool workers{1};
+  test::LogCapture log;
+  FfprobeSettings settings;
+  FfprobeWatch watch;
+  supervisor::Child service;
+  asio::cancellation_signal stop;
+  bool ended = false;
+  bool running = true;
+
+  Bench() {
+    // An interpreter would give the process its own name; a copy of a program keeps the file's.
+    std::filesystem::copy_file(test::test_child(), dir / "ffprobe");
+    write_program("#!/bin/sh\nprintf '%s|' \"$@\" >> " + (dir / "asked").native() + "\necho >> " +
+                  (dir / "asked").native() + "\n");
+    // The service itself: a shell that stays the parent of its ffprobe.
+    supervisor::LaunchSpec spec;
+    spec.argv = {"/bin/sh", "-c", (dir / "ffprobe").native() + " --text '/mnt/a film.mkv' & wait"};
+    spec.env = {"PATH=/usr/bin:/bin"};
+    service = *supervisor::spawn(spec);
+    settings.interval = 20ms;
+    settings.min_age = 0ms;
+    settings.program = dir / "reader";
+    watch.workers = &workers;
+    watch.log = &log;
+    watch.settings = [this] { return settings; };
+    watch.targets = [this] {
+      std::vector<FfprobeTarget> targets;
+      if (running) targets.push_back({"Sonarr", service.pid});
+      return targets;
+    };
+    watch.launch = [] {
+      supervisor::LaunchSpec launch;
+      launch.env = {"PATH=/usr/bin:/bin"};
+      launch.directory = "/";
+      return launch;
+    };
+    watch.state = 'S';
+  }
+  ~Bench() {
+    end();
+    ::kill(-service.pid, SIGKILL);
+    test::eventually([&] { return supervisor::try_wait(service).has_value(); });
+    workers.join();
+  }
+  void write_program(const std::string& text, const std::string& name = "reader") {
+    test::write_text(dir / name, text);
+    std::filesystem::permissions(dir / name, std::filesystem::perms(0755));
+  }
+  void begin() {
+    auto done = [this](std::exception_ptr) { ended = true; };
+    asio::co_spawn(context, watch_ffprobe(watch), asio::bind_cancellation_slot(stop.slot(), std::move(done)));
+    begun = true;
+  }
+  void end() {
+    if (!begun) return;
+    stop.emit(asio::cancellation_type::terminal);
+    CHECK(test::run_until(context, [&] { return ended; }));
+    begun = false;
+  }
+  std::string asked() const {
+    return std::filesystem::exists(dir / "asked") ? test::read_text(dir / "asked") : std::string();
+  }
+  bool begun = false;
+};
+
+}  // namespace
+
+TEST_CASE("the input of a hanging ffprobe is read by the configured program", "[engine][LIF-131]") {
+  Bench b;
+  b.begin();
+  REQUIRE(test::run_until(b.context, [&] { return b.log.contains("succeeded"); }));
+  CHECK(b.asked() == "-v|quiet|-print_format|json|-show_format|-show_streams|/mnt/a film.mkv|\n");
+  CHECK(b.log.contains("the ffprobe monitor watches Sonarr"));
+  // Not again within the interval between two reads of a path, then again.
+  b.settings.min_poke_interval = 1ms;
+  REQUIRE(test::run_until(b.context, [&] { return b.asked().size() > 100; }));
+}
+
+TEST_CASE("the ffprobe monitor follows its configuration while it runs", "[engine][LIF-131][LIF-136]") {
+  Bench b;
+  b.settings.enabled = false;
+  b.begin();
+  REQUIRE(test::run_until(b.context, [&] { return b.log.contains("the ffprobe monitor is off"); }));
+  CHECK(b.asked().empty());
+  b.settings.enabled = true;
+  REQUIRE(test::run_until(b.context, [&] { return !b.asked().empty(); }));
+  b.running = false;
+  REQUIRE(test::run_until(b.context, [&] { return b.log.contains("idle: no sonarr or radarr runs"); }));
+}
+
+TEST_CASE("a read that fails or takes too long is reported and does not end the monitor",
+          "[engine][LIF-131][LIF-136]") {
+  Bench b;
+  b.settings.min_poke_interval = 0ms;
+  b.settings.program = b.dir / "missing";
+  b.begin();
+  REQUIRE(test::run_until(b.context, [&] { return b.log.contains("cannot execute the program"); }));
+  b.write_program("#!/bin/sh\nexit 3\n");
+  b.settings.program = b.dir / "reader";
+  REQUIRE(test::run_until(b.context, [&] { return b.log.contains("ended with exit code 3"); }));
+  b.settings.poke_timeout = 50ms;
+  b.write_program("#!/bin/sh\nexec sleep 600\n", "slow");
+  b.settings.program = b.dir / "slow";
+  REQUIRE(test::run_until(b.context, [&] { return b.log.contains("did not end in time"); }));
+  CHECK(b.log.contains("/mnt/a film.mkv"));
+}
+
+TEST_CASE("ending the ffprobe monitor kills its reads within a second", "[engine][LIF-131][LIF-136]") {
+  Bench b;
+  b.write_program("#!/bin/sh\necho $$ > " + (b.dir / "pid").native() + "\nexec sleep 600\n");
+  b.begin();
+  const auto pid = [&]() -> pid_t {
+    std::error_code ignored;
+    if (std::filesystem::file_size(b.dir / "pid", ignored) < 2 || ignored) return 0;
+    return std::stoi(test::read_text(b.dir / "pid"));
+  };
+  REQUIRE(test::run_until(b.context, [&] { return pid() != 0; }));
+  const pid_t reader = pid();
+  REQUIRE(supervisor::read_stat(reader));
+  const auto before = std::chrono::steady_clock::now();
+  b.end();
+  CHECK(std::chrono::steady_clock::now() - before < 1s);
+  CHECK_FALSE(supervisor::read_stat(reader));
+  CHECK_FALSE(b.log.contains("left behind"));
+}
+
+TEST_CASE("the scan of /proc sees parents, states and ages and reads what is named ffprobe",
+          "[engine][LIF-131]") {
+  Bench b;
+  std::optional<SeenProcess> found;
+  const auto look = [&] {
+    const auto table = scan_for_ffprobe('S');
+    REQUIRE(table);
+    for (const SeenProcess& process : *table) {
+      if (process.parent == b.service.pid && process.name == "ffprobe") found = process;
+    }
+    return found.has_value();
+  };
+  REQUIRE(test::eventually(look));
+  CHECK(found->argv == std::vector<std::string>{(b.dir / "ffprobe").native(), "--text", "/mnt/a film.mkv"});
+  CHECK(found->state == 'S');
+  CHECK(found->age < 1min);
+  const auto table = scan_for_ffprobe('D');
+  REQUIRE(table);
+  for (const SeenProcess& process : *table) {
+    if (process.pid == found->pid) CHECK(process.name.empty());
+  }
+}
