@@ -6,6 +6,7 @@
 #include <dumb/base/atomic_file.hpp>
 #include <dumb/catalog/catalog.hpp>
 
+#include "engine_scratch.hpp"
 #include "supervisor/proc_posix.hpp"
 #include "support/async.hpp"
 #include "support/catch.hpp"
@@ -14,61 +15,9 @@
 using namespace dumb;
 using namespace std::chrono_literals;
 namespace asio = boost::asio;
+using test::Scratch;
 
 namespace {
-
-/// A stack in a scratch root, described by the blocks a test adds to an otherwise default file.
-struct Scratch {
-  test::TempDir dir;
-  asio::io_context context;
-  std::unique_ptr<engine::Engine> engine;
-  std::chrono::milliseconds self_check = 60s;
-
-  static json::object custom(std::vector<std::string> arguments) {
-    json::object block;
-    block["enabled"] = true;
-    json::array command;
-    command.emplace_back(test::test_child());
-    for (const std::string& argument : arguments) command.emplace_back(argument);
-    block["command"] = std::move(command);
-    return block;
-  }
-  static json::object document() {
-    json::object file;
-    file["puid"] = ::geteuid() == 0 ? 1000 : static_cast<int>(::geteuid());
-    file["pgid"] = ::geteuid() == 0 ? 1000 : static_cast<int>(::getegid());
-    jsonx::set(file, {"dumb", "api_service", "port"}, test::free_port());
-    jsonx::set(file, {"dumb", "frontend", "enabled"}, false);
-    return file;
-  }
-  void add(json::object& file, const std::string& key, const std::string& name, json::object block) {
-    block["process_name"] = name;
-    if (!block.contains("log_file")) block["log_file"] = "/log/" + key + ".log";
-    file[key] = std::move(block);
-  }
-  Result<void> open(const json::object& file) {
-    // A child of another user must be able to enter the root.
-    std::filesystem::permissions(dir.path(), std::filesystem::perms(0755));
-    test::write_text(dir / "config/dumb_config.json", jsonx::print(file));
-    engine::Options options;
-    options.root = Root(dir.path());
-    options.environment = {{"PATH", "/usr/bin:/bin"}, {"GREETING", "hello"}};
-    options.log_to_standard_output = false;
-    options.immediate_exit_watch = 500ms;
-    options.self_check_interval = self_check;
-    auto opened = engine::Engine::open(context, std::move(options));
-    if (!opened) return opened.error();
-    engine = std::move(*opened);
-    return {};
-  }
-  template <class T>
-  auto run(asio::awaitable<T> task) {
-    return test::run(context, std::move(task));
-  }
-  std::string state(std::string_view name) { return engine->status(name)->state; }
-  std::string log(const std::string& file) { return test::read_text(dir / ("log/" + file)); }
-  std::string file_text() { return test::read_text(dir / "config/dumb_config.json"); }
-};
 
 bool is_gone(pid_t pid) {
   const auto stat = supervisor::read_stat(pid);

@@ -1,5 +1,6 @@
 // The service the tests supervise. Options, acted on in this order:
 //   --ignore-term          SIGTERM is ignored
+//   --ignore-int           SIGINT is ignored
 //   --print N              prints N lines "line 1" … "line N" on standard output
 //   --print-bytes N        prints N bytes in lines of 100
 //   --text T / --error T   prints T and a newline on standard output / error
@@ -107,6 +108,8 @@ int main(int argc, char** argv) {
     const auto value = [&]() -> std::string { return i + 1 < args.size() ? args[++i] : std::string(); };
     if (name == "--ignore-term") {
       std::signal(SIGTERM, SIG_IGN);
+    } else if (name == "--ignore-int") {
+      std::signal(SIGINT, SIG_IGN);
     } else if (name == "--print") {
       const int count = std::atoi(value().c_str());
       for (int line = 1; line <= count; ++line) put("line " + std::to_string(line) + "\n");
