@@ -1,7 +1,3 @@
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -13,38 +9,15 @@
 #include <stdexcept>
 
 #include "support/catch.hpp"
+#include "support/listener.hpp"
 #include "support/support.hpp"
 
 using namespace dumb;
 using namespace std::chrono_literals;
 namespace asio = boost::asio;
+using test::Listener;
 
 namespace {
-
-/// A listening TCP socket on 127.0.0.1. With `full`, its backlog is used up, so that a connect hangs.
-struct Listener {
-  enum class Backlog { open, full };
-  explicit Listener(Backlog backlog = Backlog::open) {
-    fd.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-        ::listen(fd.get(), backlog == Backlog::full ? 0 : 16) != 0 ||
-        ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-      throw std::runtime_error("no listener");
-    }
-    port = ntohs(address.sin_port);
-    for (int i = 0; backlog == Backlog::full && i < 4; ++i) {
-      fillers.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-      (void)::connect(fillers.back().get(), reinterpret_cast<sockaddr*>(&address), size);
-    }
-  }
-  UniqueFd fd;
-  std::vector<UniqueFd> fillers;
-  std::uint16_t port = 0;
-};
 
 health::Verdict probe(std::vector<health::Endpoint> endpoints, std::chrono::milliseconds timeout = 1500ms) {
   asio::io_context context;
@@ -122,4 +95,29 @@ TEST_CASE("a cancelled probe ends at once and leaves nothing running", "[health]
   CHECK(std::chrono::steady_clock::now() - began < 5s);
   REQUIRE(verdict);
   CHECK_FALSE(verdict->healthy);
+}
+
+TEST_CASE("a probe takes a place for each connect and waits when there is none", "[health][LIF-87]") {
+  std::vector<std::unique_ptr<Listener>> listeners;
+  std::vector<health::Endpoint> endpoints;
+  for (int i = 0; i < 5; ++i) {
+    listeners.push_back(std::make_unique<Listener>(Listener::Backlog::full));
+    endpoints.push_back({{"127.0.0.1"}, listeners.back()->port});
+  }
+  asio::io_context context;
+  Gate places(context.get_executor(), 2);
+  std::optional<health::Verdict> verdict;
+  asio::co_spawn(
+      context, health::probe(endpoints, 100ms, &places),
+      [&](const std::exception_ptr&, health::Verdict result) { verdict.emplace(std::move(result)); });
+  std::size_t most = 0;
+  const auto begun = std::chrono::steady_clock::now();
+  while (!verdict && context.run_one() != 0) most = std::max(most, places.taken());
+  REQUIRE(verdict);
+  CHECK_FALSE(verdict->healthy);
+  CHECK(most == 2);
+  // Three turns of two, two and one, each with the whole time.
+  CHECK(std::chrono::steady_clock::now() - begun >= 290ms);
+  context.run();
+  CHECK(places.taken() == 0);
 }

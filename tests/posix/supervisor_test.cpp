@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <csignal>
+#include <dumb/base/atomic_file.hpp>
 #include <dumb/supervisor/mounts.hpp>
 #include <map>
 
@@ -40,6 +41,8 @@ class Stack final : public ServiceSource {
     int signal = SIGTERM;
     std::chrono::milliseconds grace = 20s;
     std::string program = test::test_child();
+    int quit_signal = 0;
+    std::chrono::milliseconds quit_grace{0};
   };
 
   Stack() : logs(log_options(dir / "log")) {}
@@ -71,11 +74,19 @@ class Stack final : public ServiceSource {
     plan.log_file = dir / ("log/" + name + ".log");
     plan.to_main_log = name != "loud";
     plan.endpoints = service.endpoints;
+    plan.config_key = "key of " + name;
+    plan.instance = "instance of " + name;
     return plan;
   }
   StopPlan stop_plan(const std::string& name) override {
     const auto found = services.find(name);
-    return found == services.end() ? StopPlan{} : StopPlan{found->second.signal, found->second.grace};
+    StopPlan plan;
+    if (found == services.end()) return plan;
+    plan.signal = found->second.signal;
+    plan.grace = found->second.grace;
+    plan.quit_signal = found->second.quit_signal;
+    plan.quit_grace = found->second.quit_grace;
+    return plan;
   }
   asio::awaitable<Result<bool>> post_start(std::string) override { co_return false; }
   asio::awaitable<void> after_stop(std::string) override { co_return; }
@@ -115,7 +126,10 @@ class Stack final : public ServiceSource {
   std::chrono::milliseconds setup_winds_down{0};
   int setups_open = 0;
   int most_setups_open = 0;
-  Supervisor supervisor{context.get_executor(), pool, *this, logs,
+  Supervisor supervisor{context.get_executor(),
+                        pool,
+                        *this,
+                        logs,
                         {.run_directory = dir / "run", .immediate_exit_watch = 700ms, .kill_wait = 3s}};
 };
 
@@ -153,7 +167,8 @@ TEST_CASE("a service starts, runs and stops", "[supervisor][LIF-40][LIF-57][LIF-
 
 TEST_CASE("an exit within the watch is a failure with code and last words", "[supervisor][LIF-56]") {
   Stack stack;
-  stack.services["seven"] = {.arguments = {"--error", "ERROR no such device", "--exit", "7", "--after", "300"}};
+  stack.services["seven"] = {
+      .arguments = {"--error", "ERROR no such device", "--exit", "7", "--after", "300"}};
   const auto seven = stack.start("seven");
   REQUIRE_FALSE(seven);
   CHECK(seven.error().is(Errc::spawn_failed));
@@ -197,6 +212,67 @@ TEST_CASE("a service that ignores SIGTERM is killed after its grace", "[supervis
   stack.finish();
 }
 
+TEST_CASE("a service with a quit signal ends by it and is not killed", "[supervisor][LIF-79][LIF-80]") {
+  Stack stack;
+  stack.services["db"] = {
+      .arguments = {"--ignore-term"}, .grace = 100ms, .quit_signal = SIGQUIT, .quit_grace = 10s};
+  REQUIRE(stack.start("db"));
+  REQUIRE(stack.stop("db"));
+  CHECK(stack.supervisor.info("db").last_exit == ExitStatus{ExitStatus::Kind::signal, SIGQUIT});
+  CHECK_FALSE(stack.supervisor.info("db").killed);
+  stack.services["deaf"] = {.arguments = {"--ignore-term"}, .grace = 100ms};
+  REQUIRE(stack.start("deaf"));
+  REQUIRE(stack.stop("deaf"));
+  CHECK(stack.supervisor.info("deaf").killed);
+  stack.finish();
+}
+
+TEST_CASE("of each process is known who, since when and where its output goes", "[supervisor][LIF-58]") {
+  Stack stack;
+  stack.services["a"] = {};
+  const SteadyTime steady = system_clock().now();
+  const WallTime wall = system_clock().wall();
+  REQUIRE(stack.start("a"));
+  const ServiceInfo info = stack.supervisor.info("a");
+  CHECK(info.process_name == "a");
+  CHECK(info.config_key == "key of a");
+  CHECK(info.instance == "instance of a");
+  CHECK(info.state == State::running);
+  CHECK(info.desired);
+  const auto stat = read_stat(info.pid);
+  REQUIRE(stat);
+  CHECK(stat->parent == ::getpid());
+  CHECK(info.start_ticks == stat->start_ticks);
+  REQUIRE(info.started_at);
+  REQUIRE(info.started_steady);
+  CHECK(*info.started_steady >= steady);
+  CHECK(*info.started_steady <= system_clock().now());
+  CHECK(*info.started_at >= wall - 1s);
+  CHECK(*info.started_at <= system_clock().wall() + 1s);
+  CHECK(info.to_main_log);
+  CHECK(info.log_file == stack.dir / "log/a.log");
+  CHECK(info.access_file.empty());
+  // A descriptor of this very process is held, so that a recycled number is nobody's.
+  const auto held = [&] {
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo")) {
+      const auto text = file::read(entry.path());
+      if (text && text->find("\nPid:\t" + std::to_string(info.pid) + "\n") != std::string::npos) ++count;
+    }
+    return count;
+  };
+  CHECK(held() > 0);
+  REQUIRE(stack.stop("a"));
+  const ServiceInfo after = stack.supervisor.info("a");
+  CHECK(after.pid == -1);
+  CHECK_FALSE(after.started_at);
+  CHECK_FALSE(after.started_steady);
+  CHECK_FALSE(after.desired);
+  CHECK(after.log_file.empty());
+  CHECK(held() == 0);
+  stack.finish();
+}
+
 TEST_CASE("stopped means that children and daemons of the service are gone too", "[supervisor][LIF-63]") {
   Stack stack;
   stack.services["family"] = {.arguments = {"--fork", "--daemon"}};
@@ -231,10 +307,11 @@ TEST_CASE("a crash is seen at once and its remains are killed", "[supervisor][LI
 
 TEST_CASE("100 MB of output, bad UTF-8 and a last line without newline all arrive", "[supervisor][LIF-105]") {
   Stack stack;
-  stack.services["loud"] = {
-      .arguments = {"--print-bytes", "100000000", "--raw", "ff0a", "--raw", "6c617374", "--exit", "0", "--after", "1500"}};
+  stack.services["loud"] = {.arguments = {"--print-bytes", "100000000", "--raw", "ff0a", "--raw", "6c617374",
+                                          "--exit", "0", "--after", "1500"}};
   REQUIRE(stack.start("loud"));
-  REQUIRE(test::run_until(stack.context, [&] { return stack.supervisor.info("loud").pid <= 0; }, 50s));
+  REQUIRE(test::run_until(
+      stack.context, [&] { return stack.supervisor.info("loud").pid <= 0; }, 50s));
   stack.logs.flush();
   const std::string text = stack.log_of("loud");
   CHECK(std::count(text.begin(), text.end(), '\n') == 1'000'002);
@@ -279,7 +356,8 @@ TEST_CASE("a mount wait ends when the mount appears", "[supervisor][LIF-43]") {
   if (::mount("none", point.c_str(), "tmpfs", 0, "size=64k") != 0) {
     WARN("mounting is not permitted here");
   } else {
-    REQUIRE(test::run_until(stack.context, [&] { return started.has_value(); }, 10s));
+    REQUIRE(test::run_until(
+        stack.context, [&] { return started.has_value(); }, 10s));
     CHECK(*started);
     bool lazy = true;
     REQUIRE(unmount(point, lazy));
@@ -304,7 +382,8 @@ TEST_CASE("a URL wait ends when the URL answers, and a bad one gives up by name"
   REQUIRE(test::run_until(stack.context, [&] { return started.has_value(); }));
   CHECK(*started);
 
-  service.waits.urls = {url_wait("http://u:secret@127.0.0.1:" + std::to_string(test::free_port()) + "/x?token=t")};
+  service.waits.urls = {
+      url_wait("http://u:secret@127.0.0.1:" + std::to_string(test::free_port()) + "/x?token=t")};
   service.waits.url_limit = 300ms;
   stack.services["never"] = service;
   const auto never = stack.start("never");
@@ -350,9 +429,11 @@ TEST_CASE("a stop is over, and the next setup begins, only when the setup called
   CHECK(stack.setups_open == 0);
   REQUIRE(first);
   CHECK(first->error().is(Errc::cancelled));
-  asio::co_spawn(stack.context, stack.supervisor.start("slow"), [](std::exception_ptr, const Result<void>&) {});
+  asio::co_spawn(stack.context, stack.supervisor.start("slow"),
+                 [](std::exception_ptr, const Result<void>&) {});
   REQUIRE(test::run_until(stack.context, [&] { return stack.setups_open == 1; }));
-  asio::co_spawn(stack.context, stack.supervisor.restart("slow"), [](std::exception_ptr, const Result<void>&) {});
+  asio::co_spawn(stack.context, stack.supervisor.restart("slow"),
+                 [](std::exception_ptr, const Result<void>&) {});
   REQUIRE(test::run_until(stack.context, [&] { return stack.setups["slow"] == 3; }));
   CHECK(stack.most_setups_open == 1);
   REQUIRE(stack.stop("slow"));

@@ -141,7 +141,7 @@ TEST_CASE("a stop pre-empts setup and waits, and nothing is launched", "[supervi
 }
 
 TEST_CASE("a stop signals, waits its grace, kills, and only then gives up",
-          "[supervisor][LIF-63][LIF-64][LIF-66]") {
+          "[supervisor][LIF-63][LIF-64][LIF-66][API-38]") {
   Driven d;
   d.to_running();
   auto actions = d.feed(event::StopAsked{});
