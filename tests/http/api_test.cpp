@@ -4,6 +4,7 @@
 #include <dumb/base/text.hpp>
 #include <set>
 
+#include "answers.hpp"
 #include "golden.hpp"
 #include "stack.hpp"
 #include "support/catch.hpp"
@@ -204,6 +205,89 @@ TEST_CASE("processes are listed in the contract's shape", "[server][API-20][API-
   CHECK_GOLDEN("processes-entry", steady(*found, stack));
   CHECK(std::any_of(list.begin(), list.end(),
                     [](const json::value& entry) { return entry.at("config_key") == "dumb_api_service"; }));
+}
+
+TEST_CASE("processes carry their key, their links and their secrets",
+          "[server][API-17][API-20][API-21][API-22]") {
+  json::object services = child();
+  services["child"].as_object()["api_key"] = "plain-secret-1";
+  services["child"].as_object()["repo_owner"] = "acme";
+  json::object own = child_block("Own", {});
+  own["repo_owner"] = "acme";
+  own["repo_name"] = "mill";
+  own["password"] = "plain-secret-2";
+  services["own"] = std::move(own);
+  json::object forked;
+  forked["repo_owner"] = "fork";
+  forked["repo_name"] = "zurg-testing";
+  jsonx::set(services, {"zurg", "instances", "RealDebrid"}, std::move(forked));
+  json::object second = child_block("rclone w/ Two", {});
+  second["mount_name"] = "two";
+  second["api_key"] = "plain-secret-3";
+  jsonx::set(services, {"rclone", "instances", "Second One"}, std::move(second));
+  Stack stack(services);
+  const json::value body = parsed(stack.get("/process/processes").body);
+  const auto entry = [&](const char* name) -> const json::value& {
+    const json::array& list = body.at("processes").as_array();
+    const auto found = std::find_if(list.begin(), list.end(),
+                                    [&](const json::value& one) { return one.at("process_name") == name; });
+    INFO(name);
+    REQUIRE(found != list.end());
+    return *found;
+  };
+  const auto detail = [&](const char* name) {
+    const std::string query = text::replace_all(text::replace_all(name, "/", "%2F"), " ", "+");
+    return parsed(stack.get("/process?process_name=" + query).body);
+  };
+  const auto is = [&](const char* name, const char* key, std::string_view instance) {
+    INFO(name);
+    CHECK(entry(name).at("name") == name);
+    CHECK(entry(name).at("config_key") == key);
+    CHECK(entry(name).at("key") == key);
+    CHECK(entry(name).at("instance_name") ==
+          (instance.empty() ? json::value() : json::value(json::string(instance))));
+    CHECK(detail(name).at("config_key") == key);
+  };
+  is("Zurg w/ RealDebrid", "zurg", "RealDebrid");
+  is("rclone w/ Two", "rclone", "Second One");
+  is("DUMB API", "dumb_api_service", "");
+  is("DUMB Frontend", "dumb_frontend", "");
+  is("Zilean", "zilean", "");
+  is("Own", "own", "");
+
+  const auto links = [&](const char* name) {
+    CHECK(detail(name).at("repo_url") == entry(name).at("repo_url"));
+    return entry(name).at("repo_url");
+  };
+  CHECK(links("Own") == "https://github.com/acme/mill");
+  CHECK(links("Child w/ Slash") == json::value());  // a name is missing
+  CHECK(links("rclone w/ Two") == "https://rclone.org");
+  CHECK(links("PostgreSQL") == "https://www.postgresql.org");
+  CHECK(links("Zurg w/ RealDebrid") == "https://github.com/fork/zurg-testing");
+
+  CHECK(entry("Child w/ Slash").at("config").at("api_key") == "plain-secret-1");
+  CHECK(entry("Own").at("config").at("password") == "plain-secret-2");
+  CHECK(entry("rclone w/ Two").at("config").at("api_key") == "plain-secret-3");
+  const json::value shown = detail("Own");
+  CHECK(shown.at("config") == entry("Own").at("config"));
+  CHECK(shown.at("config").at("password") == "plain-secret-2");
+  for (const char* target :
+       {"/process/service-status?process_name=Own&include_health=true", "/health", "/process/capabilities"}) {
+    INFO(target);
+    CHECK_THAT(stack.get(target).body, !ContainsSubstring("plain-secret"));
+  }
+}
+
+TEST_CASE("a process that survives SIGKILL, and any failure inside, is a 500 that names it",
+          "[server][API-32][API-38][LIF-66]") {
+  const server::Response answer = server::error_response(
+      Error(Errc::stop_failed, "something it started is still alive after SIGKILL", "Own"));
+  CHECK(answer.status == 500);
+  CHECK(parsed(answer.body).at("detail") == "Own: something it started is still alive after SIGKILL");
+  CHECK(server::status_of(Error(Errc::io, "x")) == 500);
+  CHECK(server::status_of(Error(Errc::timed_out, "gave up: /mnt")) == 500);
+  CHECK(server::status_of(Error(boost::system::errc::make_error_code(boost::system::errc::io_error), "x")) ==
+        500);
 }
 
 TEST_CASE("one process is shown in detail", "[server][API-24][API-16]") {
