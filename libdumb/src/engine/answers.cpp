@@ -67,6 +67,10 @@ Result<ServiceStatus> Engine::Impl::status(std::string_view process_name) const 
     answer.process_name = std::string(text::trim(process_name));
     answer.status = repair_enabled(*config()) ? "idle" : "stopped";
     answer.state = "stopped";
+    if (repair.ended) {
+      answer.status = answer.state = "running";
+      answer.started_at = unix_seconds(*repair.started_at);
+    }
     return answer;
   }
   std::string name;
@@ -188,7 +192,8 @@ asio::awaitable<Result<ServiceHealth>> Engine::Impl::status_with_health(std::str
     co_return answer;
   }
   const auto* ref = config()->find(plain->process_name);
-  if (ref != nullptr && is_api(*ref)) {
+  const bool repairing = plain->status == "running" && ref == nullptr && is_repair(plain->process_name);
+  if (repairing || (ref != nullptr && is_api(*ref))) {
     answer.healthy = true;
     co_return answer;
   }

@@ -29,6 +29,8 @@
 #include <vector>
 
 #include "base/offload.hpp"
+#include "engine/plex_repair.hpp"
+#include "supervisor/event_asio.hpp"
 
 namespace dumb::engine {
 
@@ -86,6 +88,17 @@ class Engine::Impl final : public supervisor::ServiceSource {
   void start_worker(std::string what, asio::awaitable<void> worker);
   void stop_workers();
   FfprobeWatch ffprobe_watch();
+
+  // Repair of Plex's database (repair.cpp)
+  class Repairing;
+  std::optional<config::BlockRef> plex_block() const;
+  asio::awaitable<void> repair_loop();
+  asio::awaitable<void> repair_cycle();
+  asio::awaitable<PlexUse> plex_use(config::BlockRef plex);
+  asio::awaitable<std::optional<RepairLaunch>> repair_command();
+  asio::awaitable<void> repair_and_start_again(std::string plex);
+  asio::awaitable<Result<void>> repair_before_start();
+  asio::awaitable<Result<void>> run_repair(RepairLaunch launch);
 
   // Operations and answers (operations.cpp, answers.cpp)
   asio::awaitable<Result<OperationReply>> start(std::string process_name);
@@ -177,7 +190,15 @@ class Engine::Impl final : public supervisor::ServiceSource {
   std::map<std::string, std::shared_ptr<asio::steady_timer>> boot_waiters;  // cancelled when settled
   std::set<std::string> settled;
   std::map<std::string, CachedVerdict> verdicts;
-  std::shared_ptr<asio::steady_timer> self_check;           // cancelled at shutdown
+  std::shared_ptr<asio::steady_timer> self_check;  // cancelled at shutdown
+  struct Repair {
+    RepairSchedule schedule;
+    std::shared_ptr<supervisor::OneShot<bool>> ended;  ///< while one is under way
+    std::optional<WallTime> started_at;
+    bool start_again = false;  ///< Plex was stopped for it
+    bool just_ran = false;     ///< the start under way follows a repair and needs none before it
+  };
+  Repair repair;
   std::list<asio::cancellation_signal> background_workers;  // each ends one worker
   bool run_files_pending = false;                           // something changed since they were written
   bool run_files_writing = false;

@@ -98,6 +98,7 @@ asio::awaitable<Result<OperationReply>> Engine::Impl::stop(std::string process_n
   const std::string name = ref->process_name;
   port_changes.erase(name);
   const std::string key = ref->config_key;
+  if (key == "plex") repair.start_again = false;
   co_await stop_agent_of(key);
   const Result<supervisor::StopReply> stopped = co_await supervisor.stop(name);
   if (!stopped) co_return Error(stopped.error().code(), stopped.error().message(), name);

@@ -73,6 +73,7 @@ setup::Context Engine::Impl::setup_context(const config::BlockRef& ref) {
     return supervisor.info(name).state == supervisor::State::running;
   };
   request.private_directory = run_directory();
+  request.repair_plex = [this] { return repair_before_start(); };
   for (const std::string& name : manager->secret_variables()) request.environment.erase(name);  // CFG-46
   return request;
 }
@@ -83,6 +84,12 @@ asio::awaitable<Result<void>> Engine::Impl::setup(std::string process_name) {
   auto found = find_configured(process_name);
   if (!found) co_return found.error();
   config::BlockRef ref = *found;
+  // Two writers would spoil the database.
+  while (ref.config_key == "plex" && repair.ended) {
+    const auto event = repair.ended;
+    const std::optional<bool> over = co_await supervisor::OneShot<bool>::wait(event);
+    if (!over) co_return Error(Errc::cancelled, "the start was cancelled", ref.process_name);
+  }
   port_changes.erase(ref.process_name);
   bounded_waits.erase(ref.process_name);  // of a start whose setup had failed
   if (api_start.erase(ref.process_name) != 0) {

@@ -9,6 +9,7 @@ namespace dumb::engine {
 
 void Engine::Impl::start_workers() {
   start_worker("the ffprobe monitor", watch_ffprobe(ffprobe_watch()));
+  start_worker("Plex DBRepair", repair_loop());
 }
 
 /// Runs until stop_workers(); its last handler is here, so that nothing it throws is lost.

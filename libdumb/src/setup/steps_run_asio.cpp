@@ -136,6 +136,12 @@ Task<Result<supervisor::HelperResult>> run_tool(RunPtr run, Tool tool) {
 }
 
 Task<StepResult> step_run(RunPtr run, json::object step) {
+  if (jsonx::string_at(step, "model") == "plex-dbrepair" && run->context.repair_plex) {
+    auto repair = run->context.repair_plex();
+    const Result<void> repaired = co_await std::move(repair);
+    if (!repaired) co_return failure(Failure::cancelled, "setup was cancelled");
+    co_return Effect::changed;
+  }
   auto prepare_it = [run, step](const std::atomic<bool>&) { return prepare(*run, step); };
   const auto prepared = co_await offload(*run->context.workers, std::move(prepare_it));
   if (!prepared) co_return prepared.error();

@@ -142,7 +142,7 @@ class Run : public std::enable_shared_from_this<Run> {
   void keep(std::string_view bytes) {
     result_.output += bytes;
     if (result_.output.size() > 2 * kept_output) result_.output.erase(0, result_.output.size() - kept_output);
-    if (spec_.log == nullptr) return;
+    if (spec_.log == nullptr && !spec_.on_line) return;
     partial_ += bytes;
     std::size_t start = 0;
     for (std::size_t end = partial_.find('\n'); end != std::string::npos; end = partial_.find('\n', start)) {
@@ -153,7 +153,9 @@ class Run : public std::enable_shared_from_this<Run> {
     if (partial_.size() > kept_output) emit(std::exchange(partial_, {}));
   }
   void emit(const std::string& line) {
-    if (!text::blank(line)) spec_.log->info(spec_.owner + " subprocess: " + text::to_utf8(line));
+    if (text::blank(line)) return;
+    if (spec_.on_line) spec_.on_line(line);
+    if (spec_.log != nullptr) spec_.log->info(spec_.owner + " subprocess: " + text::to_utf8(line));
   }
 
   HelperSpec spec_;

@@ -28,13 +28,14 @@ struct Options {
   std::filesystem::path config_file = "/config/dumb_config.json";  ///< beneath the root unless it lies there
   /// A file of this machine, used as it is in place of `config_file`; empty: none.
   std::filesystem::path config_file_as_is;
-  std::filesystem::path catalog_directory;                         ///< overlay of the catalogue; empty: none
-  config::Environment environment;                                 ///< usually the process environment
+  std::filesystem::path catalog_directory;  ///< overlay of the catalogue; empty: none
+  config::Environment environment;          ///< usually the process environment
   bool log_to_standard_output = true;
   std::optional<std::string> host;  ///< what the server really listens on, shown instead of the file's value
   std::optional<int> port;
   std::chrono::milliseconds immediate_exit_watch{2000};   ///< LIF-56
   std::chrono::milliseconds self_check_interval{60'000};  ///< LIF-121
+  std::chrono::milliseconds repair_minute{60'000};        ///< a minute in the schedule of SVC-195
   std::chrono::milliseconds api_wait_limit{600'000};      ///< of all waits of a start asked for (API-32)
 };
 

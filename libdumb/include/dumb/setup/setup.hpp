@@ -31,6 +31,9 @@ struct Context {
   boost::asio::thread_pool* workers = nullptr;  ///< where blocking file work runs
   std::function<bool(std::string_view process_name)>
       is_running;  ///< called on the awaiting coroutine's executor
+  /// Repairs Plex's database before it starts and fails only when cancelled (SVC-195); empty: not to be had,
+  /// the step fails.
+  std::function<boost::asio::awaitable<Result<void>>()> repair_plex;
   /// Names a directory only this server writes to, for password files and the like (0700).
   std::filesystem::path private_directory;
 };

@@ -4,7 +4,9 @@
 #include <chrono>
 #include <dumb/base/log.hpp>
 #include <dumb/supervisor/launch.hpp>
+#include <functional>
 #include <string>
+#include <string_view>
 
 namespace dumb::supervisor {
 
@@ -15,6 +17,7 @@ struct HelperSpec {
   std::string input;  ///< written to standard input, then closed
   std::chrono::milliseconds timeout{60'000};
   Log* log = nullptr;  ///< every output line goes there; null: only returned
+  std::function<void(std::string_view line)> on_line;  ///< called with every output line; may be empty
 };
 
 struct HelperResult {
