@@ -16,7 +16,7 @@ struct HelperSpec {
   std::string owner;  ///< "<service>:<helper>", prefixes its lines in the log
   std::string input;  ///< written to standard input, then closed
   std::chrono::milliseconds timeout{60'000};
-  Log* log = nullptr;  ///< every output line goes there; null: only returned
+  Log* log = nullptr;                                  ///< every output line goes there; null: only returned
   std::function<void(std::string_view line)> on_line;  ///< called with every output line; may be empty
 };
 
