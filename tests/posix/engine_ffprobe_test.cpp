@@ -1,7 +1,10 @@
 #include <unistd.h>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/json.hpp>
 #include <csignal>
+#include <dumb/catalog/catalog.hpp>
+#include <dumb/engine/engine.hpp>
 #include <filesystem>
 
 #include "engine/ffprobe_watch_asio.hpp"
@@ -170,4 +173,54 @@ TEST_CASE("the scan of /proc sees parents, states and ages and reads what is nam
   for (const SeenProcess& process : *table) {
     if (process.pid == found->pid) CHECK(process.name.empty());
   }
+}
+
+TEST_CASE("the engine watches its running sonarr and follows the configuration",
+          "[engine][LIF-131][LIF-136]") {
+  test::TempDir dir;
+  std::filesystem::permissions(dir.path(), std::filesystem::perms(0755));
+  json::object service = catalog::Catalog::embedded().find("sonarr")->raw;
+  service["command_from"] = "config";
+  service["steps"] = json::object{{"configure", json::array()}, {"post_start", json::array()}};
+  test::write_text(dir / "catalog/sonarr.json", jsonx::print(service));
+  json::object file;
+  file["puid"] = ::geteuid() == 0 ? 1000 : static_cast<int>(::geteuid());
+  file["pgid"] = ::geteuid() == 0 ? 1000 : static_cast<int>(::getegid());
+  jsonx::set(file, {"dumb", "api_service", "port"}, test::free_port());
+  jsonx::set(file, {"dumb", "frontend", "enabled"}, false);
+  jsonx::set(file, {"dumb", "ffprobe_monitor", "interval_sec"}, 1);
+  json::object block;
+  block["enabled"] = true;
+  block["process_name"] = "Sonarr Main";
+  block["command"] = json::array{test::test_child()};
+  block["port"] = test::free_port();
+  jsonx::set(file, {"sonarr", "instances", "Main"}, block);
+  test::write_text(dir / "config/dumb_config.json", jsonx::print(file));
+  std::filesystem::create_directories(dir / "sonarr/default");
+  asio::io_context context;
+  engine::Options options;
+  options.root = Root(dir.path());
+  options.catalog_directory = "/catalog";
+  options.environment = {{"PATH", "/usr/bin:/bin"}};
+  options.log_to_standard_output = false;
+  options.immediate_exit_watch = 100ms;
+  auto engine = engine::Engine::open(context, std::move(options));
+  REQUIRE(engine);
+  test::run(context, (*engine)->boot());
+  const auto logged = [&](std::string_view part) {
+    return test::run_until(context, [&] {
+      engine::LogQuery query;
+      query.process_name = "DUMB API";
+      const auto chunk = test::run(context, (*engine)->logs(query));
+      return chunk && chunk->chunk.find(part) != std::string::npos;
+    });
+  };
+  CHECK(logged("the ffprobe monitor watches Sonarr Main"));
+  REQUIRE(test::run(context, (*engine)->stop("Sonarr Main")));
+  CHECK(logged("the ffprobe monitor is idle: no sonarr or radarr runs"));
+  engine::ConfigUpdate update;
+  jsonx::set(update.updates, {"dumb", "ffprobe_monitor", "enabled"}, false);
+  REQUIRE(test::run(context, (*engine)->update_config(update)));
+  CHECK(logged("the ffprobe monitor is off"));
+  test::run(context, (*engine)->shutdown());
 }
