@@ -260,6 +260,18 @@ config::Model Catalog::model() const {
 const std::vector<std::string>& Catalog::shutdown_tiers() const noexcept {
   return data_->tiers;
 }
+std::vector<std::string> Catalog::core_keys() const {
+  std::vector<std::string> keys = strings_at(data_->shared, "core_order");
+  std::erase_if(keys, [this](const std::string& key) { return find(key) == nullptr; });
+  const std::size_t ordered = keys.size();
+  for (const auto& [key, index] : data_->by_key) {
+    if (data_->services[index].kind != "core") continue;
+    if (std::find(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(ordered), key) ==
+        keys.begin() + static_cast<std::ptrdiff_t>(ordered))
+      keys.push_back(key);
+  }
+  return keys;
+}
 const json::object& Catalog::endpoints() const noexcept {
   return object_at(data_->shared, "endpoints");
 }

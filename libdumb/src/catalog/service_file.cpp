@@ -19,8 +19,8 @@ BOOST_DESCRIBE_STRUCT(Service, (),
 
 namespace {
 
-void read_names(const json::object& object, std::string_view name, std::vector<std::string>& out,
-                codec::Faults& faults) {
+template <class T>
+void read_member(const json::object& object, std::string_view name, T& out, codec::Faults& faults) {
   const json::value* value = object.if_contains(name);
   if (value == nullptr) return;
   json::array loc;
@@ -34,10 +34,14 @@ void read_dependencies(const json::object& raw, Dependencies& out, codec::Faults
   const json::value* value = raw.if_contains("dependencies");
   if (value == nullptr || !value->is_object()) return;
   const json::object& object = value->get_object();
-  read_names(object, "requires", out.requires_, faults);
-  read_names(object, "start_after", out.start_after, faults);
-  read_names(object, "hard_links", out.hard_links, faults);
-  read_names(object, "soft_links", out.soft_links, faults);
+  read_member(object, "requires", out.requires_, faults);
+  read_member(object, "start_after", out.start_after, faults);
+  read_member(object, "hard_links", out.hard_links, faults);
+  read_member(object, "soft_links", out.soft_links, faults);
+  read_member(object, "optional_requires", out.optional_requires, faults);
+  read_member(object, "start_after_field", out.start_after_field, faults);
+  read_member(object, "start_after_narrowed", out.start_after_narrowed, faults);
+  read_member(object, "scoped", out.scoped, faults);
 }
 
 json::array steps_of(const json::object& raw, std::string_view list) {

@@ -45,6 +45,10 @@ BOOST_DESCRIBE_STRUCT(Logging, (), (captured_to_log_file))
 struct Dependencies {
   std::vector<std::string> requires_;  ///< member "requires"
   std::vector<std::string> start_after, hard_links, soft_links;
+  std::vector<std::string> optional_requires;  ///< those of `requires` whose lack is only a warning (DEP-42)
+  std::string start_after_field;               ///< only instances where this member is true count (DEP-19)
+  bool start_after_narrowed = false;  ///< refs that name some of start_after leave only those (DEP-19)
+  bool scoped = false;                ///< instances belong to particular core services
 };
 
 /// What is known of one service (SVC 1.2). `raw` holds every member as the file has it.
@@ -90,6 +94,8 @@ class Catalog {
   json::object schema() const;
   config::Model model() const;
   const std::vector<std::string>& shutdown_tiers() const noexcept;
+  /// Keys of the core services in the order of DEP-6, the rest of them by key.
+  std::vector<std::string> core_keys() const;
   /// Base URL of a name; DUMB_ENDPOINT_<NAME> in `environment` replaces it (SVC 1.1).
   const json::object& endpoints() const noexcept;
   const json::object& architectures() const noexcept;
