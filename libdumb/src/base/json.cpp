@@ -391,6 +391,11 @@ std::string scalar_text(const json::value& value) {
   return print_compact(value);
 }
 
+std::string text_at(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  return value == nullptr ? std::string() : scalar_text(*value);
+}
+
 bool same(const json::value& a, const json::value& b) noexcept {
   if (a.is_number() && b.is_number()) {
     if (a.is_double() || b.is_double()) return a.to_number<double>() == b.to_number<double>();

@@ -88,6 +88,12 @@ std::string_view trim(std::string_view text) noexcept {
   return text;
 }
 
+std::string_view trim_slashes(std::string_view text) noexcept {
+  while (text.starts_with('/')) text.remove_prefix(1);
+  while (text.ends_with('/')) text.remove_suffix(1);
+  return text;
+}
+
 std::string lower(std::string_view text) {
   std::string out(text);
   std::transform(out.begin(), out.end(), out.begin(), lower_of);

@@ -11,27 +11,16 @@ namespace {
 using config::BlockRef;
 using config::Snapshot;
 
-std::string member(const json::object& block, std::string_view name) {
-  const json::value* value = block.if_contains(name);
-  return value == nullptr ? std::string() : jsonx::scalar_text(*value);
-}
-
-std::string trimmed_slashes(std::string text) {
-  while (text.starts_with('/')) text.erase(0, 1);
-  while (text.ends_with('/')) text.pop_back();
-  return text;
-}
-
 std::string loopback_host(const json::object& block) {
-  const std::string host = member(block, "host");
+  const std::string host = jsonx::text_at(block, "host");
   return host.empty() || host == "0.0.0.0" || host == "::" ? "127.0.0.1" : host;
 }
 
 std::string base_path(const json::object& block) {
-  std::string base = member(block, "base_url");
-  if (base.empty()) base = member(block, "url_base");
-  base = trimmed_slashes(std::string(text::trim(base)));
-  return base.empty() ? std::string() : "/" + base;
+  std::string base = jsonx::text_at(block, "base_url");
+  if (base.empty()) base = jsonx::text_at(block, "url_base");
+  const std::string path(text::trim_slashes(text::trim(base)));
+  return path.empty() ? std::string() : "/" + path;
 }
 
 json::object url_wait(std::string url, std::string_view core_service) {
@@ -46,8 +35,8 @@ json::array media_mounts(const Snapshot& config, const std::vector<std::string>&
   for (const BlockRef* ref : config.of_key("rclone")) {
     if (!ref->enabled) continue;
     const json::object& block = config.block(*ref);
-    const std::string directory = member(block, "mount_dir");
-    const std::string name = trimmed_slashes(member(block, "mount_name"));
+    const std::string directory = jsonx::text_at(block, "mount_dir");
+    const std::string name(text::trim_slashes(jsonx::text_at(block, "mount_name")));
     if (!directory.empty() && !name.empty())
       points.insert((std::filesystem::path(directory) / name).native());
   }
@@ -60,7 +49,7 @@ void add_arr_urls(const Snapshot& config, json::array& urls) {
   for (const char* key : {"sonarr", "radarr", "lidarr", "whisparr"}) {
     for (const BlockRef* ref : config.of_key(key)) {
       const json::object& block = config.block(*ref);
-      const std::string port = member(block, "port");
+      const std::string port = jsonx::text_at(block, "port");
       if (!ref->enabled || port.empty()) continue;
       urls.push_back(
           url_wait("http://" + loopback_host(block) + ":" + port + base_path(block) + "/ping", {}));
@@ -80,7 +69,7 @@ std::string plex_url(const Snapshot& config) {
       return text.substr(0, path) + "/identity";
     }
   }
-  return "http://127.0.0.1:" + member(config.block(*plex.front()), "port") + "/identity";
+  return "http://127.0.0.1:" + jsonx::text_at(config.block(*plex.front()), "port") + "/identity";
 }
 
 void add_media_server_urls(const Snapshot& config, const std::vector<std::string>& cores, json::array& urls) {
@@ -92,15 +81,15 @@ void add_media_server_urls(const Snapshot& config, const std::vector<std::string
   for (const char* key : {"jellyfin", "emby"}) {
     for (const BlockRef* ref : config.of_key(key)) {
       if (!ref->enabled || !wanted(key)) continue;
-      urls.push_back(
-          url_wait("http://127.0.0.1:" + member(config.block(*ref), "port") + "/System/Info/Public", key));
+      urls.push_back(url_wait(
+          "http://127.0.0.1:" + jsonx::text_at(config.block(*ref), "port") + "/System/Info/Public", key));
     }
   }
 }
 
 std::string member_in(const json::object& object, std::string_view outer, std::string_view inner) {
   const json::value* value = object.if_contains(outer);
-  return value != nullptr && value->is_object() ? member(value->get_object(), inner) : std::string();
+  return value != nullptr && value->is_object() ? jsonx::text_at(value->get_object(), inner) : std::string();
 }
 
 }  // namespace
@@ -126,7 +115,7 @@ json::object injected_waits(const Snapshot& config, const BlockRef& block, const
 std::vector<std::string> decypharr_mounts(const Snapshot& config, std::string_view decypharr_config) {
   const auto blocks = config.of_key("decypharr");
   if (blocks.empty() || !blocks.front()->enabled) return {};
-  const std::string wanted = text::lower(member(config.block(*blocks.front()), "mount_type"));
+  const std::string wanted = text::lower(jsonx::text_at(config.block(*blocks.front()), "mount_type"));
   if (wanted != "rclone" && wanted != "dfs") return {};
   const std::string fallback = "/mnt/debrid/decypharr";
   const auto parsed = jsonx::parse(decypharr_config);
@@ -146,7 +135,7 @@ std::vector<std::string> decypharr_mounts(const Snapshot& config, std::string_vi
   if (const json::value* debrids = own.if_contains("debrids"); debrids != nullptr && debrids->is_array()) {
     for (const json::value& entry : debrids->get_array()) {
       if (!entry.is_object()) continue;
-      const std::filesystem::path folder(member(entry.get_object(), "folder"));
+      const std::filesystem::path folder(jsonx::text_at(entry.get_object(), "folder"));
       bool found = false;
       for (const std::string& top : {under, fallback}) {
         if (found || folder.empty() || !lies_below(folder, top) || folder == top) continue;
@@ -154,8 +143,8 @@ std::vector<std::string> decypharr_mounts(const Snapshot& config, std::string_vi
         found = true;
       }
       if (found) continue;
-      const std::string name = member(entry.get_object(), "name");
-      add(name.empty() ? member(entry.get_object(), "provider") : name);
+      const std::string name = jsonx::text_at(entry.get_object(), "name");
+      add(name.empty() ? jsonx::text_at(entry.get_object(), "provider") : name);
     }
   }
   if (points.empty()) {

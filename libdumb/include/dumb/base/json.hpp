@@ -65,6 +65,9 @@ bool bool_at(const json::object& object, std::string_view key, bool otherwise);
 /// compact.
 std::string scalar_text(const json::value& value);
 
+/// The member's scalar_text(); "" when it is missing.
+std::string text_at(const json::object& object, std::string_view key);
+
 /// Equal as documents: 5 and 5.0 are equal, member order does not matter.
 bool same(const json::value& a, const json::value& b) noexcept;
 

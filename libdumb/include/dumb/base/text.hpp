@@ -23,6 +23,9 @@ std::vector<std::string> split(std::string_view text, char separator);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 std::string replace_all(std::string text, std::string_view from, std::string_view to);
 
+/// Without leading and trailing slashes.
+std::string_view trim_slashes(std::string_view text) noexcept;
+
 /// POSIX shell word rules without a shell: quotes and backslashes, no expansion.
 /// Fails with Errc::invalid_argument on an unterminated quote or trailing backslash.
 Result<std::vector<std::string>> shell_words(std::string_view text);
