@@ -54,7 +54,8 @@ std::vector<BlockRef> collect_blocks(const json::object& document) {
 Snapshot::Snapshot(json::object effective, json::object base, std::uint64_t generation)
     : effective_(std::move(effective)), base_(std::move(base)), generation_(generation) {
   for (BlockRef& ref : collect_blocks(effective_)) {
-    if (by_name_.emplace(ref.process_name, blocks_.size()).second) blocks_.push_back(std::move(ref));
+    const bool first = by_name_.emplace(ref.process_name, blocks_.size()).second;
+    (first ? blocks_ : duplicates_).push_back(std::move(ref));
   }
 }
 

@@ -82,8 +82,8 @@ asio::awaitable<void> Engine::Impl::reserve_ports(std::set<std::string> of) {
   }
 }
 
-asio::awaitable<void> Engine::Impl::boot_one(std::string process_name, std::set<std::string> needs) {
-  for (const std::string& need : needs) {
+asio::awaitable<void> Engine::Impl::boot_one(std::string process_name, graph::Waits needs) {
+  for (const auto& [need, how] : needs) {
     while (!settled.contains(need) && !shutting_down) {
       const auto event = boot_waiters[need];
       if (!event) break;
@@ -93,7 +93,7 @@ asio::awaitable<void> Engine::Impl::boot_one(std::string process_name, std::set<
   if (!shutting_down) {
     const Result<void> started = co_await supervisor.start_and_settle(process_name);
     if (!started) {
-      for (const std::string& need : needs) {
+      for (const auto& [need, how] : needs) {
         const supervisor::ServiceInfo info = supervisor.info(need);
         if (info.state == supervisor::State::running) continue;
         log.warning(process_name + " needs " + need + ", which is " +
@@ -149,7 +149,7 @@ asio::awaitable<void> Engine::Impl::boot() {
   }
   phase = Phase::starting_services;
   write_run_files();
-  const graph::Needs needs = graph::needs_of(*config(), catalog, names);
+  const graph::Needs needs = graph::start_needs(graph::Model(*config(), catalog), names);
   for (const std::string& name : names) boot_waiters[name] = event_of(context);
   auto open = std::make_shared<std::size_t>(names.size());
   const auto finished = event_of(context);
@@ -228,7 +228,7 @@ asio::awaitable<void> Engine::Impl::shutdown() {
 std::vector<std::vector<std::string>> Engine::Impl::stop_order() const {
   const std::vector<std::string> running = supervisor.occupied();
   const std::set<std::string> names(running.begin(), running.end());
-  graph::Needs needs = graph::needs_of(*config(), catalog, names);
+  graph::Needs needs = graph::start_needs(graph::Model(*config(), catalog), names);
   const auto key_of = [this](const std::string& name) -> std::string {
     if (const auto* ref = config()->find(name)) return ref->config_key;
     const auto known = launched.find(name);
@@ -242,8 +242,8 @@ std::vector<std::vector<std::string>> Engine::Impl::stop_order() const {
     if (companions.contains(name)) {
       tier = "db";
       for (const std::string& other : names) {
-        if (key_of(other) == "postgres") needs[name].insert(other);
-        if (key_of(other) == "pgadmin") needs[other].insert(name);
+        if (key_of(other) == "postgres") needs[name][other] = {};
+        if (key_of(other) == "pgadmin") needs[other][name] = {};
       }
     }
     tier_of[name] = static_cast<std::size_t>(std::find(tiers.begin(), tiers.end(), tier) - tiers.begin());

@@ -10,7 +10,7 @@
 #include <dumb/catalog/catalog.hpp>
 #include <dumb/config/manager.hpp>
 #include <dumb/engine/engine.hpp>
-#include <dumb/graph/needs.hpp>
+#include <dumb/graph/plan.hpp>
 #include <dumb/logs/log_service.hpp>
 #include <dumb/logs/redact.hpp>
 #include <dumb/logs/settings.hpp>
@@ -68,7 +68,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   // Boot and shutdown (boot.cpp)
   asio::awaitable<void> boot();
   asio::awaitable<void> prepare_host();
-  asio::awaitable<void> boot_one(std::string process_name, std::set<std::string> needs);
+  asio::awaitable<void> boot_one(std::string process_name, graph::Waits needs);
   asio::awaitable<void> shutdown();
   std::vector<std::vector<std::string>> stop_order() const;
   void fit_stops(const std::vector<std::vector<std::string>>& groups, std::size_t next, SteadyTime begun);

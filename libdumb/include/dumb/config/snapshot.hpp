@@ -32,6 +32,8 @@ class Snapshot {
 
   /// Every block with a process name, in document order; of two with one name the first (CFG-31, DEP-1).
   const std::vector<BlockRef>& blocks() const noexcept { return blocks_; }
+  /// The blocks left out of blocks() because their name was taken, in document order (DEP-1).
+  const std::vector<BlockRef>& duplicates() const noexcept { return duplicates_; }
   /// Exact, case-sensitive (CFG-28); null when there is none.
   const BlockRef* find(std::string_view process_name) const noexcept;
   /// Trimmed exact match, else the only block equal after folding (API-16); null when there is none.
@@ -48,6 +50,7 @@ class Snapshot {
   json::object base_;
   std::uint64_t generation_;
   std::vector<BlockRef> blocks_;
+  std::vector<BlockRef> duplicates_;
   std::map<std::string, std::size_t, std::less<>> by_name_;
 };
 

@@ -11,15 +11,19 @@
 /// Orders: the start plan, what each process waits for at start and at stop, and the critical path. Pure.
 namespace dumb::graph {
 
-/// The order of all processes of a model, disabled ones too (DEP-40). Compute once per model and keep beside
-/// it; answers need it.
+/// The order of all processes of a model, disabled ones too (DEP-40). Compute it once per model and keep it
+/// beside; answers need it. Vectors are by Index.
 struct Ordering {
-  std::vector<Index>
-      unit;  ///< by process: number of its contracted cycle, or its own; a dependency's is lower
-  std::vector<Index> unit_size;               ///< by unit
-  std::vector<Cycle> cycles;                  ///< sorted by members
-  std::vector<std::vector<Index>> cycles_of;  ///< by process: indexes into `cycles`; at most one
-  std::set<std::pair<Index, Index>> relaxed;  ///< edges left out, (source, target)
+  static constexpr Index none = static_cast<Index>(-1);
+  /// Processes that start together: a contracted cycle, or one alone. A dependency's number is lower.
+  std::vector<Index> unit;
+  std::vector<Index> component;  ///< the cycle of DEP-40's first pass a process is in, or `none`
+  std::vector<Cycle> cycles;     ///< by component, sorted by members
+  /// Whether the edge is left out to break a cycle.
+  bool relaxed(const Edge& edge) const {
+    return edge.signals.strength() == Strength::hard_configured && component[edge.source] != none &&
+           component[edge.source] == component[edge.target];
+  }
 };
 Ordering order_of(const Model& model);
 
@@ -80,8 +84,10 @@ struct Need {
   Strength strength = Strength::hard_runtime;
   bool operator==(const Need&) const = default;
 };
+/// Names waited for.
+using Waits = std::map<std::string, Need>;
 /// Process name -> names it waits for.
-using Needs = std::map<std::string, std::map<std::string, Need>>;
+using Needs = std::map<std::string, Waits>;
 
 /// What each of `of` waits for among `of` when it is started. Every name of `of` is a key, enabled or not,
 /// also one that is no process of the model. Free of cycles: hard edges with cycles relaxed and contracted
