@@ -51,6 +51,14 @@ bool is_running(const supervisor::ServiceInfo& info) {
          (info.state == supervisor::State::stopping && info.pid > 0);
 }
 
+/// LIF-141: what a service declares decides in place of its ports.
+health::Verdict verdict_of_readiness(const supervisor::ServiceInfo& info) {
+  if (*info.ready) return {};
+  std::string reason = info.ready_at ? "not ready any more" : "not ready yet";
+  if (!info.readiness_reason.empty()) reason += ": " + info.readiness_reason;
+  return {false, reason};
+}
+
 std::string one_line(std::string text, std::size_t limit) {
   for (char& c : text) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
@@ -132,6 +140,7 @@ asio::awaitable<health::Verdict> Engine::Impl::verdict_of(std::string process_na
     if (!info.reason.empty()) reason += ": " + info.reason;
     co_return health::Verdict{false, reason};
   }
+  if (info.ready) co_return verdict_of_readiness(info);
   const std::vector<health::Endpoint> endpoints = endpoints_of(process_name);
   // However this ends, nobody is left waiting for it.
   struct UnderWay {
@@ -215,7 +224,7 @@ asio::awaitable<HealthReport> Engine::Impl::health() {
   if (phase != Phase::ready && phase != Phase::degraded) co_return report;
   std::vector<std::string> subjects;
   for (const supervisor::ServiceInfo& info : supervisor.all()) {
-    if (!info.desired) continue;
+    if (!info.desired || info.completed) continue;
     using supervisor::State;
     if (info.state == State::setting_up || info.state == State::waiting || info.state == State::starting)
       continue;

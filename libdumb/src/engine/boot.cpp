@@ -170,7 +170,10 @@ asio::awaitable<void> Engine::Impl::boot() {
   start_workers();
   phase = Phase::stabilizing;
   bool all_up = true;
-  for (const std::string& name : names) all_up &= supervisor.info(name).state == supervisor::State::running;
+  for (const std::string& name : names) {
+    const supervisor::ServiceInfo info = supervisor.info(name);
+    all_up &= info.completed || (info.state == supervisor::State::running && info.ready.value_or(true));
+  }
   phase = all_up ? Phase::ready : Phase::degraded;
   log.info(all_up ? "all enabled services are running"
                   : "boot is over; not every enabled service is running");
