@@ -99,3 +99,27 @@ TEST_CASE("an end with code 0 is a success only of a service whose completion is
   CHECK(s.state("Other") == "failed");
   s.run(s.engine->shutdown());
 }
+
+TEST_CASE("a service that is still becoming ready does not make the stack unhealthy",
+          "[engine][LIF-141][LIF-116]") {
+  Scratch s;
+  json::object file = Scratch::document();
+  jsonx::set(file, {"dumb", "auto_restart", "grace_period_seconds"}, 0);
+  const std::string flag = s.dir / "flag";
+  json::object late = Scratch::custom({});
+  late["enabled"] = false;
+  late["readiness"] = probe(flag);
+  s.add(file, "late", "Late", std::move(late));
+  REQUIRE(s.open(file));
+  s.run(s.engine->boot());
+  REQUIRE(s.run(s.engine->start("Late")));
+  CHECK_FALSE(s.run(s.engine->status_with_health("Late"))->healthy);
+  CHECK(s.run(s.engine->health()).healthy);
+  test::write_text(flag, "");
+  std::filesystem::permissions(flag, std::filesystem::perms(0644));
+  CHECK(test::run_until(s.context, [&] { return s.run(s.engine->status_with_health("Late"))->healthy; }));
+  std::filesystem::remove(flag);
+  CHECK(test::run_until(s.context, [&] { return !s.run(s.engine->health()).healthy; }));
+  CHECK_THAT(s.run(s.engine->health()).details, ContainsSubstring("Late: not ready any more: "));
+  s.run(s.engine->shutdown());
+}

@@ -32,6 +32,7 @@ TEST_CASE("a start is answered by the end of the watch, and settled by readiness
           "[supervisor][LIF-56][LIF-139][API-31]") {
   Driven d = declared(300s);
   CHECK(d.machine.ready() == false);
+  CHECK(d.machine.becoming_ready());
   d.clock.advance(2s);
   auto actions = d.feed(event::Woke{});
   CHECK(d.machine.state() == State::running);
@@ -48,6 +49,7 @@ TEST_CASE("a start is answered by the end of the watch, and settled by readiness
   CHECK_FALSE(find<action::PostStart>(actions));
   CHECK(d.machine.ready() == true);
   CHECK(d.machine.readiness_reason() == "serving");
+  CHECK_FALSE(d.machine.becoming_ready());
   CHECK(d.machine.ready_at() == d.clock.now());
 }
 
@@ -78,6 +80,7 @@ TEST_CASE("readiness that never comes settles the start with an error and leaves
   CHECK(error->message() == "not ready after 30.5 s: HTTP status 503");
   CHECK(d.machine.state() == State::running);
   CHECK(d.machine.ready() == false);
+  CHECK_FALSE(d.machine.becoming_ready());
   SECTION("another start is told so at once") {
     const auto again = d.feed(event::StartAsked{});
     CHECK_FALSE(find<action::StartEnded>(again)->error);

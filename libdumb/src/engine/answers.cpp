@@ -224,7 +224,7 @@ asio::awaitable<HealthReport> Engine::Impl::health() {
   if (phase != Phase::ready && phase != Phase::degraded) co_return report;
   std::vector<std::string> subjects;
   for (const supervisor::ServiceInfo& info : supervisor.all()) {
-    if (!info.desired || info.completed) continue;
+    if (!info.desired || info.completed || info.becoming_ready) continue;
     using supervisor::State;
     if (info.state == State::setting_up || info.state == State::waiting || info.state == State::starting)
       continue;

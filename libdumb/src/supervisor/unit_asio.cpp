@@ -65,6 +65,7 @@ ServiceInfo Unit::info() const {
   info.ready = machine_.ready();
   info.readiness_reason = machine_.readiness_reason();
   info.ready_at = machine_.ready_at();
+  info.becoming_ready = machine_.becoming_ready();
   info.completed = machine_.completed();
   if (machine_.occupied()) {
     info.pid = machine_.pid();

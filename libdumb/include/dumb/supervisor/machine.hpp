@@ -178,6 +178,8 @@ class Machine {
   const std::string& readiness_reason() const noexcept { return readiness_reason_; }
   /// When this run became ready first.
   const std::optional<SteadyTime>& ready_at() const noexcept { return ready_at_; }
+  /// The declared readiness has not been reached in this run yet, and its time is not over.
+  bool becoming_ready() const noexcept { return ready_by_.has_value(); }
   /// A one-shot whose last run ended by itself with code 0.
   bool completed() const noexcept { return completed_; }
   bool preemptible() const noexcept { return state_ == State::setting_up || state_ == State::waiting; }

@@ -96,6 +96,7 @@ struct ServiceInfo {
   std::optional<bool> ready;           ///< of a declared readiness while a process runs (LIF-140)
   std::string readiness_reason;        ///< last answer, or what the service says of itself; may be empty
   std::optional<SteadyTime> ready_at;  ///< when this run became ready first
+  bool becoming_ready = false;         ///< not ready in this run yet, and the time for it is not over
   bool completed = false;              ///< a one-shot whose last run ended by itself with code 0
 };
 
