@@ -55,6 +55,14 @@ Response json_response(int status, const json::value& body) {
   return response;
 }
 
+Response text_response(int status, std::string_view media_type, std::string text) {
+  Response response;
+  response.status = status;
+  response.headers.add("Content-Type", std::string(media_type));
+  response.body = std::move(text);
+  return response;
+}
+
 Response detail_response(int status, std::string_view detail) {
   json::object body;
   body["detail"] = text::to_utf8(detail);

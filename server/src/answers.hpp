@@ -14,6 +14,7 @@ namespace dumb::server {
 int status_of(const Error& error) noexcept;
 
 Response json_response(int status, const json::value& body);
+Response text_response(int status, std::string_view media_type, std::string text);
 /// `{"detail": <sentence>}`.
 Response detail_response(int status, std::string_view detail);
 Response error_response(const Error& error);

@@ -72,6 +72,34 @@ asio::awaitable<Result<engine::Capabilities>> capabilities(engine::Engine& engin
   co_return engine.capabilities();
 }
 
+asio::awaitable<Result<engine::StackOperation>> up(engine::Engine& engine, Nothing,
+                                                   engine::StackRequest body) {
+  return engine.up(std::move(body));
+}
+
+asio::awaitable<Result<engine::StackOperation>> down(engine::Engine& engine, Nothing,
+                                                     engine::StackRequest body) {
+  return engine.down(std::move(body));
+}
+
+asio::awaitable<Result<engine::StackOperation>> stack_operation(engine::Engine& engine, Nothing, Nothing) {
+  co_return engine.stack_operation();
+}
+
+asio::awaitable<Result<engine::StartupStatus>> startup_status(engine::Engine& engine, Nothing, Nothing) {
+  co_return engine.startup_status();
+}
+
+asio::awaitable<Result<engine::PlanAnswer>> startup_plan(engine::Engine& engine, engine::PlanRequest query,
+                                                         Nothing) {
+  co_return engine.startup_plan(query);
+}
+
+asio::awaitable<Result<graph::GraphAnswer>> dependency_graph(engine::Engine& engine, ProcessQuery query,
+                                                             Nothing) {
+  co_return engine.dependency_graph(query.process_name, query.scope);
+}
+
 }  // namespace
 
 std::vector<Route> process_routes() {
@@ -102,6 +130,31 @@ std::vector<Route> process_routes() {
   out.push_back(
       make_route({.method = "GET", .path = "/process/capabilities", .summary = "Features this server has"},
                  &capabilities));
+  out.push_back(make_route({.method = "GET",
+                            .path = "/process/dependency-graph",
+                            .summary = "What a process needs and what needs it"},
+                           &dependency_graph));
+  out.push_back(make_route(
+      {.method = "GET", .path = "/process/startup-plan", .summary = "The order of starting the stack"},
+      &startup_plan));
+  out.push_back(make_route({.method = "GET",
+                            .path = "/process/startup-status",
+                            .summary = "How far the first start of the stack is"},
+                           &startup_status));
+  out.push_back(make_route({.method = "POST",
+                            .path = "/process/up",
+                            .summary = "Start processes and what they need, or all that are enabled",
+                            .effect = Effect::changes_state},
+                           &up));
+  out.push_back(make_route({.method = "POST",
+                            .path = "/process/down",
+                            .summary = "Stop processes and what needs them, or all that run",
+                            .effect = Effect::changes_state},
+                           &down));
+  out.push_back(make_route({.method = "GET",
+                            .path = "/process/stack-operation",
+                            .summary = "The latest start or stop of several processes"},
+                           &stack_operation));
   return out;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <dumb/base/codec.hpp>
+#include <dumb/engine/types.hpp>
 #include <string>
 #include <variant>
 
@@ -42,6 +43,8 @@ json::object schema_of() {
     boost::mp11::mp_for_each<boost::mp11::mp_transform<boost::mp11::mp_identity, T>>(
         [&](auto choice) { choices.push_back(schema_of<typename decltype(choice)::type, side>()); });
     return detail::choice_schema(std::move(choices));
+  } else if constexpr (std::is_same_v<T, engine::Text>) {
+    return detail::typed_schema("string");
   } else if constexpr (std::is_same_v<T, bool>) {
     return detail::typed_schema("boolean");
   } else if constexpr (std::is_integral_v<T>) {

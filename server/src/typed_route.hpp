@@ -14,13 +14,17 @@ template <class Query, class Body, class Answer>
 using Operation = boost::asio::awaitable<Result<Answer>> (*)(engine::Engine&, Query, Body);
 
 template <class T>
-json::value answer_json(const T& answer) {
-  return codec::encode(answer);
+Response answer_response(const T& answer) {
+  return json_response(200, codec::encode(answer));
+}
+
+inline Response answer_response(const engine::Text& answer) {
+  return text_response(200, answer.media_type, answer.text);
 }
 
 template <class... T>
-json::value answer_json(const std::variant<T...>& answer) {
-  return std::visit([](const auto& choice) { return answer_json(choice); }, answer);
+Response answer_response(const std::variant<T...>& answer) {
+  return std::visit([](const auto& choice) { return answer_response(choice); }, answer);
 }
 
 template <class Query, class Body, class Answer>
@@ -33,7 +37,7 @@ boost::asio::awaitable<Response> run_operation(Operation<Query, Body, Answer> op
   auto running = operation(engine, std::move(query), std::move(body));
   const Result<Answer> answer = co_await std::move(running);
   if (!answer) co_return error_response(answer.error());
-  co_return json_response(200, answer_json(*answer));
+  co_return answer_response(*answer);
 }
 
 struct RouteInfo {

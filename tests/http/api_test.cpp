@@ -299,9 +299,9 @@ TEST_CASE("one process is shown in detail", "[server][API-24][API-16]") {
   const Answer missing = stack.get("/process");
   CHECK(missing.status == 422);
   CHECK_GOLDEN("422-process", parsed(missing.body));
-  for (const char* target :
-       {"/process?process_name=", "/process?process_name=+",
-        "/process?process_name=Child+w/+Slash&scope=", "/process?process_name=Child+w/+Slash&scope=some"}) {
+  CHECK(stack.get("/process?process_name=Child+w/+Slash&scope=").status == 200);  // DEP-21
+  for (const char* target : {"/process?process_name=", "/process?process_name=+",
+                             "/process?process_name=Child+w/+Slash&scope=some"}) {
     INFO(target);
     const Answer bad = stack.get(target);
     CHECK(bad.status == 400);

@@ -48,8 +48,9 @@ TEST_CASE("no more than 32 probes of the whole stack are under way", "[engine][L
     block["webdav_port"] = listeners[4]->port;
   }
   jsonx::set(file, {"dumb", "auto_restart", "grace_period_seconds"}, 0);
+  jsonx::set(file, {"dumb", "startup", "readiness_timeout_seconds"}, 0);
   REQUIRE(s.open(file));
-  s.run(s.engine->boot());
+  s.boot();
   REQUIRE(test::run_until(s.context, [&] { return test::connecting_to(all) == others; }));
   std::optional<engine::HealthReport> report;
   asio::co_spawn(s.context, s.engine->health(),

@@ -43,6 +43,7 @@ struct Scratch {
     file["pgid"] = ::geteuid() == 0 ? 1000 : static_cast<int>(::getegid());
     jsonx::set(file, {"dumb", "api_service", "port"}, test::free_port());
     jsonx::set(file, {"dumb", "frontend", "enabled"}, false);
+    jsonx::set(file, {"dumb", "startup", "stabilization_seconds"}, 0);
     return file;
   }
   void add(json::object& file, const std::string& key, const std::string& name, json::object block) {
@@ -92,6 +93,12 @@ struct Scratch {
   template <class T>
   auto run(boost::asio::awaitable<T> task) {
     return test::run(context, std::move(task));
+  }
+  /// Boots, and waits until the first start counts as done (LIF-31).
+  void boot() {
+    run(engine->boot());
+    if (!test::run_until(context, [this] { return engine->startup_status().terminal; }))
+      throw std::runtime_error("the first start did not end");
   }
   std::string state(std::string_view name) { return engine->status(name)->state; }
   std::string log(const std::string& file) { return test::read_text(dir / ("log/" + file)); }

@@ -307,7 +307,7 @@ TEST_CASE("a crash makes the stack unhealthy and recovery is told", "[engine][LI
   jsonx::set(file, {"dumb", "auto_restart", "grace_period_seconds"}, 0);
   s.self_check = 50ms;
   REQUIRE(s.open(file));
-  s.run(s.engine->boot());
+  s.boot();
   CHECK(s.run(s.engine->health()).healthy);
   ::kill(static_cast<pid_t>(*s.engine->status("Svc")->pid), SIGKILL);
   REQUIRE(test::run_until(s.context, [&] { return s.state("Svc") == "stopped"; }));

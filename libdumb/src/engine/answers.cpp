@@ -51,14 +51,6 @@ bool is_running(const supervisor::ServiceInfo& info) {
          (info.state == supervisor::State::stopping && info.pid > 0);
 }
 
-/// LIF-141: what a service declares decides in place of its ports.
-health::Verdict verdict_of_readiness(const supervisor::ServiceInfo& info) {
-  if (*info.ready) return {};
-  std::string reason = info.ready_at ? "not ready any more" : "not ready yet";
-  if (!info.readiness_reason.empty()) reason += ": " + info.readiness_reason;
-  return {false, reason};
-}
-
 std::string one_line(std::string text, std::size_t limit) {
   for (char& c : text) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
@@ -100,7 +92,14 @@ Result<ServiceStatus> Engine::Impl::status(std::string_view process_name) const 
   answer.process_name = name;
   answer.status = is_running(info) ? "running" : "stopped";
   answer.state = std::string(codec::enum_name(info.state));
-  if (!info.reason.empty()) answer.state_reason = logs::Redactor(manager->secret_values())(info.reason);
+  std::string reason = info.reason;
+  if (info.state == supervisor::State::waiting || runs.pending(name)) {
+    // Pending behind other services is waiting, too.
+    if (runs.pending(name) && info.state == supervisor::State::stopped) answer.state = "waiting";
+    if (const std::string chain = why_waiting(name); !chain.empty())
+      reason = chain.starts_with(reason) ? chain : reason + " (" + chain + ")";
+  }
+  if (!reason.empty()) answer.state_reason = logs::Redactor(manager->secret_values())(reason);
   if (info.pid > 0) answer.pid = info.pid;
   if (info.started_at) answer.started_at = unix_seconds(*info.started_at);
   return answer;
@@ -140,7 +139,6 @@ asio::awaitable<health::Verdict> Engine::Impl::verdict_of(std::string process_na
     if (!info.reason.empty()) reason += ": " + info.reason;
     co_return health::Verdict{false, reason};
   }
-  if (info.ready) co_return verdict_of_readiness(info);
   const std::vector<health::Endpoint> endpoints = endpoints_of(process_name);
   // However this ends, nobody is left waiting for it.
   struct UnderWay {
@@ -224,7 +222,7 @@ asio::awaitable<HealthReport> Engine::Impl::health() {
   if (phase != Phase::ready && phase != Phase::degraded) co_return report;
   std::vector<std::string> subjects;
   for (const supervisor::ServiceInfo& info : supervisor.all()) {
-    if (!info.desired || info.completed || info.becoming_ready) continue;
+    if (!info.desired) continue;
     using supervisor::State;
     if (info.state == State::setting_up || info.state == State::waiting || info.state == State::starting)
       continue;
@@ -261,6 +259,19 @@ asio::awaitable<std::optional<std::string>> Engine::Impl::version_of(config::Blo
   return versions.get(std::move(query));
 }
 
+ProcessEntry Engine::Impl::entry_of(const config::Snapshot& snapshot, const config::BlockRef& ref) const {
+  const catalog::Service* service = service_of(ref);
+  ProcessEntry entry;
+  entry.name = entry.process_name = ref.process_name;
+  entry.enabled = ref.enabled;
+  entry.config = snapshot.block(ref);
+  entry.key = entry.config_key = ref.config_key;
+  entry.repo_url = repo_url(entry.config, service);
+  if (service != nullptr) entry.sponsorship_url = service->links.sponsorship_url;
+  if (!ref.instance.empty()) entry.instance_name = ref.instance;
+  return entry;
+}
+
 asio::awaitable<ProcessList> Engine::Impl::processes() {
   ProcessList list;
   const config::SnapshotPtr snapshot = config();
@@ -269,26 +280,17 @@ asio::awaitable<ProcessList> Engine::Impl::processes() {
   const std::vector<std::optional<std::string>> found = co_await versions.get_all(queries);
   std::size_t index = 0;
   for (const config::BlockRef& ref : snapshot->blocks()) {
-    const catalog::Service* service = service_of(ref);
-    ProcessEntry entry;
-    entry.name = entry.process_name = ref.process_name;
-    entry.enabled = ref.enabled;
-    entry.config = snapshot->block(ref);
+    ProcessEntry entry = entry_of(*snapshot, ref);
     entry.version = found[index++];
-    entry.key = entry.config_key = ref.config_key;
-    entry.repo_url = repo_url(entry.config, service);
-    if (service != nullptr) entry.sponsorship_url = service->links.sponsorship_url;
-    if (!ref.instance.empty()) entry.instance_name = ref.instance;
+    last_versions[ref.process_name] = entry.version;
     list.processes.push_back(std::move(entry));
   }
   co_return list;
 }
 
 asio::awaitable<Result<ProcessDetail>> Engine::Impl::process(std::string process_name, std::string scope) {
-  const std::string wanted = text::lower(text::trim(scope));
-  if (wanted != "runtime" && wanted != "all") {
-    co_return Error(Errc::invalid_argument, "scope must be 'runtime' or 'all'");
-  }
+  const Result<graph::Scope> wanted = graph::parse_scope(scope);
+  if (!wanted) co_return wanted.error();
   const auto ref = find_configured(process_name);
   if (!ref) co_return ref.error();
   const config::SnapshotPtr snapshot = config();
@@ -301,6 +303,13 @@ asio::awaitable<Result<ProcessDetail>> Engine::Impl::process(std::string process
   detail.supports_manual_update = manual_update(*ref, detail.config);
   detail.repo_url = repo_url(detail.config, service);
   if (service != nullptr) detail.sponsorship_url = service->links.sponsorship_url;
+  const graph::Model& model = dependencies();
+  detail.scope = *wanted;
+  if (const graph::Index* process = model.find(ref->process_name)) {
+    graph::ProcessGraph graph = graph::process_graph(model, *process, *wanted);
+    detail.edges = std::move(graph.edges);
+    detail.parallel_groups = std::move(graph.parallel_groups);
+  }
   co_return detail;
 }
 

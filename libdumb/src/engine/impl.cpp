@@ -103,7 +103,8 @@ Engine::Impl::Impl(asio::io_context& io, Options opened, catalog::Catalog known,
       versions(io.get_executor(), version_options()),
       save_gate(io.get_executor()),
       probe_gate(io.get_executor(), most_probes),
-      started_at(system_clock().wall()) {
+      started_at(system_clock().wall()),
+      runs(io, supervisor, log, background, run_hooks()) {
   log.set_secrets(manager->secret_values());
   manager->on_change([this](const std::vector<JsonPath>&) { configure_logs(); });
 }
@@ -249,6 +250,24 @@ asio::awaitable<Result<OperationReply>> Engine::stop(std::string name) {
 }
 asio::awaitable<Result<OperationReply>> Engine::restart(std::string name) {
   return impl_->restart(std::move(name));
+}
+asio::awaitable<Result<StackOperation>> Engine::up(StackRequest request) {
+  return impl_->up(std::move(request));
+}
+asio::awaitable<Result<StackOperation>> Engine::down(StackRequest request) {
+  return impl_->down(std::move(request));
+}
+StackOperation Engine::stack_operation() const {
+  return impl_->stack_operation();
+}
+StartupStatus Engine::startup_status() const {
+  return impl_->startup_status();
+}
+Result<graph::GraphAnswer> Engine::dependency_graph(std::string_view name, std::string_view scope) const {
+  return impl_->dependency_graph(name, scope);
+}
+Result<PlanAnswer> Engine::startup_plan(const PlanRequest& request) const {
+  return impl_->startup_plan(request);
 }
 Result<ServiceStatus> Engine::status(std::string_view name) const {
   return impl_->status(name);

@@ -30,6 +30,7 @@
 
 #include "base/offload.hpp"
 #include "engine/plex_repair.hpp"
+#include "engine/stack_runs.hpp"
 #include "supervisor/event_asio.hpp"
 
 namespace dumb::engine {
@@ -68,11 +69,14 @@ class Engine::Impl final : public supervisor::ServiceSource {
   // Boot and shutdown (boot.cpp)
   asio::awaitable<void> boot();
   asio::awaitable<void> prepare_host();
-  asio::awaitable<void> boot_one(std::string process_name, graph::Waits needs);
+  asio::awaitable<void> host_prepared();
   asio::awaitable<void> shutdown();
-  std::vector<std::vector<std::string>> stop_order() const;
-  void fit_stops(const std::vector<std::vector<std::string>>& groups, std::size_t next, SteadyTime begun);
-  asio::awaitable<void> stop_together(std::vector<std::string> names);
+  struct StopOrder {
+    graph::Needs needs;
+    std::map<std::string, std::size_t> tier_of;
+  };
+  StopOrder stop_order(const std::set<std::string>& names) const;
+  void fit_stop(const std::string& process_name);
   std::string final_line(SteadyTime begun, const std::set<std::string>& stopped) const;
   void kill_now();
   asio::awaitable<void> check_self();
@@ -99,6 +103,33 @@ class Engine::Impl final : public supervisor::ServiceSource {
   asio::awaitable<void> repair_and_start_again(std::string plex);
   asio::awaitable<Result<void>> repair_before_start();
   asio::awaitable<Result<void>> run_repair(RepairLaunch launch);
+
+  // The stack as a whole (stack.cpp)
+  StackRuns::Hooks run_hooks();
+  std::set<std::string> active_names() const;
+  std::set<std::string> one_shots() const;
+  std::vector<RolloutItem> start_items(const std::set<std::string>& names) const;
+  std::vector<RolloutItem> stop_items(const std::set<std::string>& names) const;
+  StackOperation report(const StackRun& run) const;
+  asio::awaitable<Result<StackOperation>> up(StackRequest request);
+  asio::awaitable<Result<StackOperation>> down(StackRequest request);
+  StackOperation stack_operation() const;
+  asio::awaitable<bool> healthy_now(std::string process_name);
+  asio::awaitable<void> stabilize(std::shared_ptr<StackRun> run);
+  void wake_stabilizer();
+  asio::awaitable<std::map<std::string, std::string>> unready_services();
+  StartupService startup_state(const std::string& process_name) const;
+  StartupStatus startup_status() const;
+
+  // What depends on what (dependencies.cpp)
+  Result<graph::GraphAnswer> dependency_graph(std::string_view process_name, std::string_view scope) const;
+  Result<PlanAnswer> startup_plan(const PlanRequest& request) const;
+  /// Why a service that is to start does not run yet; empty when nothing holds it up.
+  std::string why_waiting(const std::string& process_name) const;
+  graph::Statuses statuses() const;
+  const graph::Model& dependencies() const;
+  const graph::Ordering& ordering() const;
+  ProcessEntry entry_of(const config::Snapshot& snapshot, const config::BlockRef& ref) const;
 
   // Operations and answers (operations.cpp, answers.cpp)
   asio::awaitable<Result<OperationReply>> start(std::string process_name);
@@ -174,6 +205,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   bool preparing_host = false;                               // data of services may be on the move
   std::map<std::string, supervisor::StopPlan> fitted_stops;  // of a shutdown with a budget (LIF-79)
   std::shared_ptr<asio::steady_timer> shutdown_done;
+  SteadyTime shutdown_begun;
   std::set<std::string> set_up;                         // LIF-28: configured in this run
   std::map<std::string, json::object> setup_generated;  // by process name
   std::map<std::string, std::vector<PortChange>> port_changes;
@@ -187,8 +219,14 @@ class Engine::Impl final : public supervisor::ServiceSource {
   std::map<std::string, Launched> launched;
   std::set<std::string> bounded_waits;  // started through the API: its waits have a limit
   std::map<std::string, setup::Outcome::Companion> companions;
-  std::map<std::string, std::shared_ptr<asio::steady_timer>> boot_waiters;  // cancelled when settled
-  std::set<std::string> settled;
+  std::size_t background = 0;  // coroutines of the engine's own under way
+  StackRuns runs;
+  std::map<std::string, std::optional<std::string>> last_versions;  // as last listed
+  std::set<std::string> expected_services;                          // enabled when the boot began (LIF-31)
+  std::map<std::string, std::string> startup_failures;              // as found at the end of the first start
+  std::optional<WallTime> startup_completed;
+  std::shared_ptr<asio::steady_timer> stabilizer_timer;
+  std::shared_ptr<asio::steady_timer> host_event;  // cancelled when the machine is prepared
   std::map<std::string, CachedVerdict> verdicts;
   std::shared_ptr<asio::steady_timer> self_check;  // cancelled at shutdown
   struct Repair {
@@ -202,7 +240,10 @@ class Engine::Impl final : public supervisor::ServiceSource {
   std::list<asio::cancellation_signal> background_workers;  // each ends one worker
   bool run_files_pending = false;                           // something changed since they were written
   bool run_files_writing = false;
-  std::size_t background = 0;  // coroutines of the engine's own under way
+
+ private:
+  mutable std::unique_ptr<graph::Model> model_;  // of the configuration it was last asked for
+  mutable std::optional<graph::Ordering> ordering_;
 };
 
 }  // namespace dumb::engine

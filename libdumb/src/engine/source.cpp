@@ -36,22 +36,6 @@ Level level_of(const json::object& block) {
   return parse_level(jsonx::string_at(block, "log_level", "INFO")).value_or(Level::info);
 }
 
-/// Whether an enabled service waits for the end of this one with code 0 (LIF-142).
-bool is_one_shot(const config::Snapshot& config, std::string_view process_name) {
-  for (const config::BlockRef& ref : config.blocks()) {
-    const json::value* list = ref.enabled ? config.block(ref).if_contains("depends_on") : nullptr;
-    if (list == nullptr || !list->is_array()) continue;
-    for (const json::value& entry : list->get_array()) {
-      const auto* wanted = entry.if_object();
-      if (wanted != nullptr && jsonx::string_at(*wanted, "condition") == "completed_successfully" &&
-          text::trim(jsonx::string_at(*wanted, "process_name")) == process_name) {
-        return true;
-      }
-    }
-  }
-  return false;
-}
-
 }  // namespace
 
 /// Recomputes the generated layer of a block: what setup decided, and the waits that depend on other
@@ -182,8 +166,6 @@ Result<supervisor::LaunchPlan> Engine::Impl::launch_plan(const std::string& proc
   plan.config_key = ref->config_key;
   plan.instance = ref->instance;
   plan.endpoints = health::endpoints_of(resolved->block);
-  plan.readiness = std::move(resolved->readiness);
-  plan.one_shot = is_one_shot(*config(), process_name);
   plan.format = format_of(ref->config_key);
   plan.file_threshold = level_of(resolved->block);
   // Sinks of LIF-104.
@@ -269,6 +251,8 @@ asio::awaitable<void> Engine::Impl::after_stop(std::string process_name) {
 
 void Engine::Impl::changed(const std::string& process_name) {
   verdicts.erase(process_name);
+  runs.changed(process_name);
+  wake_stabilizer();
   write_run_files();
 }
 

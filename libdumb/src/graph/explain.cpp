@@ -33,7 +33,10 @@ std::string doing(const Blocker& blocker) {
   if (state == "backoff") return with_reason("failed and is about to be restarted");
   if (state == "stopped") return with_reason("is stopped");
   if (state == "setting_up") return with_reason("is being set up");
-  if (state == "waiting") return with_reason("is waiting");
+  if (state == "waiting") {
+    const std::string& reason = blocker.state.reason;
+    return reason.starts_with("waits for ") ? reason : with_reason("is waiting");
+  }
   if (state == "starting") return with_reason("is starting");
   if (state == "stopping") return with_reason("is stopping");
   if (blocker.condition == Condition::healthy) return with_reason("is running but not healthy yet");

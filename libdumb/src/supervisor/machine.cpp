@@ -1,6 +1,3 @@
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <dumb/supervisor/machine.hpp>
 #include <utility>
 
@@ -28,8 +25,6 @@ void Machine::enter(State state, std::string reason, Actions& out) {
 void Machine::begin(Actions& out) {
   start_after_ = false;
   ended_unasked_ = false;
-  post_start_over_ = false;
-  completed_ = false;
   ++run_;
   enter(State::setting_up, {}, out);
   out.emplace_back(action::RunSetup{run_});
@@ -37,84 +32,22 @@ void Machine::begin(Actions& out) {
 
 void Machine::fail(Error error, Actions& out) {
   enter(State::failed, error.message(), out);
-  if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{error});
-  settle(std::move(error), out);
-}
-
-// ---- readiness ----
-
-void Machine::note_readiness(bool ready, const std::string& reason, Actions& out) {
-  if (ready_ == ready && readiness_reason_ == reason) return;
-  ready_ = ready;
-  readiness_reason_ = reason;
-  out.emplace_back(action::Publish{});
-}
-
-void Machine::forget_readiness() {
-  ready_.reset();
-  ready_by_.reset();
-  ready_at_.reset();
-  readiness_reason_.clear();
-}
-
-Error Machine::never_ready() const {
-  const double seconds = std::chrono::duration<double>(ready_within_).count();
-  std::string message = fmt::format("not ready after {:g} s", seconds);
-  if (!readiness_reason_.empty()) message += ": " + readiness_reason_;
-  return Error(Errc::timed_out, std::move(message), name_);
-}
-
-void Machine::settle(std::optional<Error> error, Actions& out) {
-  if (std::exchange(settle_open_, false)) out.emplace_back(action::StartSettled{std::move(error)});
-}
-
-void Machine::settle_when_over(Actions& out) {
-  if (!post_start_over_ || ready_by_) return;
-  const bool never = ready_ && !ready_at_;
-  settle(never ? std::optional(never_ready()) : std::nullopt, out);
-}
-
-/// Asks for the earlier of the two instants that are awaited.
-void Machine::wake(Actions& out) const {
-  if (!deadline_ && !ready_by_) return;
-  const SteadyTime never = SteadyTime::max();
-  out.emplace_back(action::WakeAt{std::min(deadline_.value_or(never), ready_by_.value_or(never))});
-}
-
-/// The watch is over and the process lives: the start is answered.
-void Machine::confirm(Actions& out) {
-  deadline_.reset();
-  enter(State::running, {}, out);
-  if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{});
-  out.emplace_back(action::PostStart{run_});
-  wake(out);
-}
-
-/// A start of what runs already.
-void Machine::answer_running(Actions& out) {
-  out.emplace_back(action::StartEnded{});
-  if (std::exchange(settle_open_, true)) return;  // joins what is still awaited
-  std::optional<Error> error;
-  if (ready_ == false) {
-    std::string reason = "not ready";
-    if (!readiness_reason_.empty()) reason += ": " + readiness_reason_;
-    error = Error(Errc::timed_out, std::move(reason), name_);
-  }
-  settle(std::move(error), out);
+  if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{std::move(error)});
+  if (std::exchange(settle_open_, false)) out.emplace_back(action::StartSettled{});
 }
 
 /// A start that will not happen, because a stop or restart came first.
 void Machine::abandon_start(Actions& out) {
   ++run_;
   out.emplace_back(action::CancelWork{});
-  const Error error(Errc::cancelled, "the start was cancelled by a stop", name_);
-  if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{error});
-  settle(error, out);
+  if (std::exchange(start_open_, false)) {
+    out.emplace_back(action::StartEnded{Error(Errc::cancelled, "the start was cancelled by a stop", name_)});
+  }
+  if (std::exchange(settle_open_, false)) out.emplace_back(action::StartSettled{});
 }
 
 void Machine::ask_to_end(Actions& out, SteadyTime now) {
   quit_ = killed_ = false;
-  forget_readiness();
   deadline_ = now + options_.grace;
   enter(State::stopping, {}, out);
   out.emplace_back(action::Terminate{});
@@ -160,7 +93,8 @@ void Machine::on(const event::StartAsked&, Actions& out, SteadyTime) {
   restarted_once_ = false;
   switch (state_) {
     case State::running:
-      answer_running(out);
+      out.emplace_back(action::StartEnded{});
+      out.emplace_back(action::StartSettled{});
       return;
     case State::setting_up:
     case State::waiting:
@@ -248,16 +182,9 @@ void Machine::on(const event::WaitProgress& progress, Actions& out, SteadyTime) 
 void Machine::on(const event::Spawned& spawned, Actions& out, SteadyTime now) {
   if (state_ != State::starting) return;
   pid_ = spawned.pid;
-  one_shot_ = spawned.one_shot;
   deadline_ = now + options_.immediate_exit_watch;
-  forget_readiness();
-  if (spawned.ready_within) {
-    ready_ = false;
-    ready_within_ = *spawned.ready_within;
-    ready_by_ = now + ready_within_;
-  }
   out.emplace_back(action::Publish{});
-  wake(out);
+  out.emplace_back(action::WakeAt{*deadline_});
   out.emplace_back(action::WatchReadiness{run_});
 }
 
@@ -265,21 +192,12 @@ void Machine::on(const event::SpawnFailed& failed, Actions& out, SteadyTime) {
   if (state_ == State::starting) fail(failed.error, out);
 }
 
-void Machine::on(const event::Ready& ready, Actions& out, SteadyTime now) {
-  if (ready.run != run_ || pid_ <= 0 || collecting_) return;
-  if (state_ != State::starting && state_ != State::running) return;
-  if (ready_) {
-    ready_by_.reset();
-    if (!ready_at_) ready_at_ = now;
-    note_readiness(true, ready.note, out);
-  }
-  if (state_ == State::starting) confirm(out);
-  settle_when_over(out);
-}
-
-void Machine::on(const event::NotReady& told, Actions& out, SteadyTime) {
-  if (told.run != run_ || pid_ <= 0 || collecting_ || !ready_) return;
-  if (state_ == State::starting || state_ == State::running) note_readiness(false, told.reason, out);
+void Machine::on(const event::Ready& ready, Actions& out, SteadyTime) {
+  if (ready.run != run_ || state_ != State::starting || pid_ <= 0 || collecting_) return;
+  deadline_.reset();
+  enter(State::running, {}, out);
+  if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{});
+  out.emplace_back(action::PostStart{run_});
 }
 
 void Machine::on(const event::Exited& exited, Actions& out, SteadyTime) {
@@ -290,18 +208,14 @@ void Machine::on(const event::Exited& exited, Actions& out, SteadyTime) {
   if (state_ == State::running) {
     ended_unasked_ = true;
     deadline_.reset();
-    forget_readiness();
     ++run_;
     out.emplace_back(action::CancelWork{});
-    completed_ = one_shot_ && exited.status.success();
-    const std::string reason = (completed_ ? "completed: " : "ended by itself: ") + exited.status.to_string();
-    enter(State::stopped, reason, out);
-    settle(completed_ ? std::nullopt : std::optional(Error(Errc::spawn_failed, reason, name_)), out);
+    enter(State::stopped, "ended by itself: " + exited.status.to_string(), out);
+    if (std::exchange(settle_open_, false)) out.emplace_back(action::StartSettled{});
     out.emplace_back(action::Kill{});
   } else if (state_ == State::starting) {
     ended_unasked_ = true;
     deadline_.reset();
-    forget_readiness();
     ++run_;
     out.emplace_back(action::CancelWork{});
     out.emplace_back(action::Kill{});
@@ -314,12 +228,7 @@ void Machine::on(const event::Gone& gone, Actions& out, SteadyTime) {
   collecting_ = false;
   pid_ = -1;
   deadline_.reset();
-  if (state_ == State::starting && one_shot_ && last_exit_->success()) {
-    completed_ = true;
-    enter(State::stopped, "completed: " + last_exit_->to_string(), out);
-    if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{});
-    settle(std::nullopt, out);
-  } else if (state_ == State::starting) {
+  if (state_ == State::starting) {
     std::string message = "ended right after its start with " + last_exit_->to_string();
     if (!gone.tail.empty()) message += ": " + gone.tail;
     fail(Error(Errc::spawn_failed, std::move(message), name_), out);
@@ -333,27 +242,22 @@ void Machine::on(const event::Gone& gone, Actions& out, SteadyTime) {
 void Machine::on(const event::PostStartDone& done, Actions& out, SteadyTime now) {
   if (done.run != run_ || state_ != State::running) return;
   if (done.restart_needed && !std::exchange(restarted_once_, true)) {
-    const bool owed = std::exchange(settle_open_, false);
+    const bool settle = settle_open_;
+    settle_open_ = false;
     abandon_start(out);
     start_after_ = true;
-    settle_open_ = owed;
+    settle_open_ = settle;
     ask_to_end(out, now);
     return;
   }
-  post_start_over_ = true;
-  settle_when_over(out);
+  if (std::exchange(settle_open_, false)) out.emplace_back(action::StartSettled{});
 }
 
 void Machine::on(const event::Woke&, Actions& out, SteadyTime now) {
-  if (ready_by_ && now >= *ready_by_) {
-    ready_by_.reset();
-    settle_when_over(out);
-    if (deadline_ && now < *deadline_) wake(out);
-  }
   if (!deadline_ || now < *deadline_) return;
   deadline_.reset();
   if (state_ == State::starting && pid_ > 0 && !collecting_) {
-    confirm(out);
+    on(event::Ready{run_}, out, now);
     return;
   }
   if (state_ == State::stopping) escalate(out, now);
@@ -376,7 +280,7 @@ void Machine::escalate(Actions& out, SteadyTime now) {
   if (std::exchange(stop_open_, false)) out.emplace_back(action::StopEnded{error});
   if (std::exchange(start_after_, false)) {
     if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{error});
-    settle(error, out);
+    if (std::exchange(settle_open_, false)) out.emplace_back(action::StartSettled{});
   }
 }
 

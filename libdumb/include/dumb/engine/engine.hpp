@@ -37,6 +37,7 @@ struct Options {
   std::chrono::milliseconds self_check_interval{60'000};  ///< LIF-121
   std::chrono::milliseconds repair_minute{60'000};        ///< a minute in the schedule of SVC-195
   std::chrono::milliseconds api_wait_limit{600'000};      ///< of all waits of a start asked for (API-32)
+  bool strict_start = false;  ///< dependents of a service that failed wait until it is up (DEP-45)
 };
 
 /// The facade: opens a configuration and supervises what it describes. Not thread-safe: construct it and call
@@ -75,6 +76,20 @@ class Engine {
   boost::asio::awaitable<Result<OperationReply>> start(std::string process_name);
   boost::asio::awaitable<Result<OperationReply>> stop(std::string process_name);
   boost::asio::awaitable<Result<OperationReply>> restart(std::string process_name);
+  /// Starts the named services and the enabled ones they need, or every enabled one, each at the instant its
+  /// own last need is met (DEP-45). The named ones are enabled and saved. Returns when every start is over or
+  /// held back by one that failed; how each went is in the answer.
+  boost::asio::awaitable<Result<StackOperation>> up(StackRequest request);
+  /// Stops the named services after everything that runs and needs them, or whatever runs, in the exact
+  /// reverse of the start (DEP-44). Returns when all have ended.
+  boost::asio::awaitable<Result<StackOperation>> down(StackRequest request);
+  /// The latest boot, up or down.
+  StackOperation stack_operation() const;
+  StartupStatus startup_status() const;
+  /// DEP-21 to DEP-33. `scope`: "runtime", "all" or blank.
+  Result<graph::GraphAnswer> dependency_graph(std::string_view process_name, std::string_view scope) const;
+  /// DEP-36 to DEP-50.
+  Result<PlanAnswer> startup_plan(const PlanRequest& request) const;
   Result<ServiceStatus> status(std::string_view process_name) const;
   boost::asio::awaitable<Result<ServiceHealth>> status_with_health(std::string process_name);
   boost::asio::awaitable<HealthReport> health();

@@ -7,9 +7,12 @@
 #include <boost/json/value.hpp>
 #include <cstdint>
 #include <dumb/base/json.hpp>
+#include <dumb/graph/answer.hpp>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 /// What the engine's methods take and give back. Described once: HTTP bodies, `--json` output and schemas
@@ -49,10 +52,13 @@ struct ProcessDetail {
   bool supports_manual_update = false;
   std::optional<std::string> repo_url;
   std::optional<std::string> sponsorship_url;
+  graph::Scope scope{};
+  std::vector<graph::EdgeRow> edges;
+  std::vector<graph::ParallelGroup> parallel_groups;
 };
 BOOST_DESCRIBE_STRUCT(ProcessDetail, (),
                       (process_name, config, version, config_key, update_status, symlink_backup_status,
-                       supports_manual_update, repo_url, sponsorship_url))
+                       supports_manual_update, repo_url, sponsorship_url, scope, edges, parallel_groups))
 
 struct PortChange {
   std::string field;
@@ -136,6 +142,81 @@ BOOST_DESCRIBE_STRUCT(Capabilities, (),
                        symlink_manifest_backup_async, symlink_job_status, symlink_job_latest,
                        symlink_manifest_restore, symlink_manifest_restore_async, symlink_manifest_compare,
                        symlink_backup_schedule, symlink_backup_manifest_list, symlink_manifest_file_list))
+
+/// An answer that is not JSON.
+struct Text {
+  std::string media_type;
+  std::string text;
+};
+
+/// GET /process/startup-plan (DEP-36).
+struct PlanRequest {
+  std::string process_name;  ///< only it and what it needs; empty: everything
+  std::string include_disabled = "false";
+  std::string format = "json";  ///< "json", "dot" or "mermaid"
+};
+BOOST_DESCRIBE_STRUCT(PlanRequest, (), (process_name, include_disabled, format))
+
+/// One service within a start or stop of several.
+struct StackStep {
+  std::string process_name;
+  std::string state;  ///< "pending", "starting", "ready", "stopping", "stopped", "failed" or "called_off"
+  std::optional<std::string> reason;
+  std::vector<std::string> needs;         ///< what had to be over first
+  std::vector<std::string> awaits;        ///< those of them that are not over yet
+  std::vector<std::string> warnings;      ///< those of them that failed, with the reason
+  std::optional<std::string> last_need;   ///< the one whose end let it begin
+  std::optional<double> waited_seconds;   ///< from the beginning of the whole to its own
+  std::optional<double> running_seconds;  ///< from its own beginning until its process ran
+  std::optional<double> took_seconds;     ///< from its own beginning to its end
+};
+BOOST_DESCRIBE_STRUCT(StackStep, (),
+                      (process_name, state, reason, needs, awaits, warnings, last_need, waited_seconds,
+                       running_seconds, took_seconds))
+
+/// Answer of POST /process/up, POST /process/down and GET /process/stack-operation.
+struct StackOperation {
+  std::string operation = "none";  ///< "boot", "up", "down", "shutdown" or, before the first, "none"
+  bool running = false;            ///< something is under way, or will begin by itself
+  bool ok = false;                 ///< every step ended well
+  double started_at = 0;
+  std::optional<double> completed_at;
+  double elapsed_seconds = 0;   ///< makespan: from the first beginning to the last end
+  double critical_seconds = 0;  ///< the longest chain of steps that had to follow each other
+  std::vector<std::string> critical_chain;
+  std::vector<StackStep> steps;  ///< in order of their names
+};
+BOOST_DESCRIBE_STRUCT(StackOperation, (),
+                      (operation, running, ok, started_at, completed_at, elapsed_seconds, critical_seconds,
+                       critical_chain, steps))
+
+/// POST /process/up and POST /process/down.
+struct StackRequest {
+  std::vector<std::string> process_names;  ///< empty: up: every enabled service; down: whatever runs
+  static constexpr std::array<std::string_view, 1> required{"process_names"};
+};
+BOOST_DESCRIBE_STRUCT(StackRequest, (), (process_names))
+
+using PlanAnswer = std::variant<graph::Plan, Text>;
+
+/// GET /process/startup-status (LIF-32).
+struct StartupService {
+  std::string state;  ///< "pending", "starting", "ready" or "failed"
+  std::optional<std::string> reason;
+};
+BOOST_DESCRIBE_STRUCT(StartupService, (), (state, reason))
+
+struct StartupStatus {
+  std::string phase;  ///< LIF-31
+  bool terminal = false;
+  double started_at = 0;
+  std::optional<double> completed_at;
+  std::vector<std::string> expected_services;
+  std::map<std::string, StartupService> services;
+  std::map<std::string, std::string> failures;  ///< service -> reason
+};
+BOOST_DESCRIBE_STRUCT(StartupStatus, (),
+                      (phase, terminal, started_at, completed_at, expected_services, services, failures))
 
 /// GET /logs (LIF-109, LIF-110).
 struct LogQuery {

@@ -1,0 +1,100 @@
+// What depends on what, as the API shows it.
+#include <boost/json.hpp>
+#include <dumb/base/codec.hpp>
+#include <dumb/base/text.hpp>
+#include <dumb/graph/drawing.hpp>
+#include <dumb/graph/explain.hpp>
+
+#include "engine/impl.hpp"
+
+namespace dumb::engine {
+
+const graph::Model& Engine::Impl::dependencies() const {
+  const config::SnapshotPtr now = config();
+  if (!model_) {
+    model_ = std::make_unique<graph::Model>(*now, catalog);
+    ordering_.reset();
+  } else if (model_->generation() != now->generation()) {
+    model_->update(*now);
+    ordering_.reset();
+  }
+  return *model_;
+}
+
+const graph::Ordering& Engine::Impl::ordering() const {
+  const graph::Model& model = dependencies();
+  if (!ordering_) ordering_ = graph::order_of(model);
+  return *ordering_;
+}
+
+graph::Statuses Engine::Impl::statuses() const {
+  graph::Statuses out;
+  for (const config::BlockRef& ref : config()->blocks()) {
+    const Result<ServiceStatus> known = status(ref.process_name);
+    if (known) out[ref.process_name] = known->status;
+  }
+  return out;
+}
+
+Result<graph::GraphAnswer> Engine::Impl::dependency_graph(std::string_view process_name,
+                                                          std::string_view scope) const {
+  const Result<graph::Scope> wanted = graph::parse_scope(scope);
+  if (!wanted) return wanted.error();
+  const graph::Model& model = dependencies();
+  const Result<graph::Index> process = model.resolve(process_name);
+  if (!process) return process.error();
+  graph::GraphAnswer answer =
+      graph::answer(model, ordering(), statuses(), *process, *wanted, system_clock().wall());
+  const config::SnapshotPtr snapshot = config();
+  for (const config::BlockRef& ref : snapshot->blocks()) {
+    ProcessEntry entry = entry_of(*snapshot, ref);
+    entry.config = graph::shown_config(entry.config);
+    if (const auto found = last_versions.find(ref.process_name); found != last_versions.end())
+      entry.version = found->second;
+    answer.processes.push_back(codec::encode(entry));
+  }
+  return answer;
+}
+
+Result<PlanAnswer> Engine::Impl::startup_plan(const PlanRequest& request) const {
+  graph::PlanOptions wanted;
+  const std::string disabled = text::lower(text::trim(request.include_disabled));
+  if (disabled != "true" && disabled != "false")
+    return Error(Errc::invalid_argument, "include_disabled must be 'true' or 'false'");
+  wanted.include_disabled = disabled == "true";
+  const std::string format = text::lower(text::trim(request.format));
+  if (format != "json" && format != "dot" && format != "mermaid")
+    return Error(Errc::invalid_argument, "format must be 'json', 'dot' or 'mermaid'");
+  const graph::Model& model = dependencies();
+  if (!text::blank(request.process_name)) {
+    const Result<graph::Index> process = model.resolve(request.process_name);
+    if (!process) return process.error();
+    wanted.process_name = model.process(*process).name;
+  }
+  Result<graph::Plan> plan = graph::plan(model, wanted, system_clock().wall());
+  if (!plan) return plan.error();
+  if (format == "dot") return PlanAnswer(Text{"text/vnd.graphviz", graph::to_dot(*plan)});
+  if (format == "mermaid") return PlanAnswer(Text{"text/plain; charset=utf-8", graph::to_mermaid(*plan)});
+  return PlanAnswer(std::move(*plan));
+}
+
+std::string Engine::Impl::why_waiting(const std::string& process_name) const {
+  const graph::Model& model = dependencies();
+  const graph::Index* process = model.find(process_name);
+  if (process == nullptr) return {};
+  graph::ProcessStates states;
+  for (const supervisor::ServiceInfo& info : supervisor.all()) {
+    graph::ProcessState state;
+    state.state = std::string(codec::enum_name(info.state));
+    state.reason = info.reason;
+    const auto verdict = verdicts.find(info.process_name);
+    state.healthy = info.state == supervisor::State::running && verdict != verdicts.end() &&
+                    verdict->second.verdict.healthy;
+    state.completed = info.state == supervisor::State::stopped && info.last_exit && info.last_exit->success();
+    states[info.process_name] = std::move(state);
+  }
+  for (const std::string& name : runs.pending()) states[name].state = "waiting";
+  return graph::why_waiting(model, states, *process);
+}
+
+}  // namespace dumb::engine

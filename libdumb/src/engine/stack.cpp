@@ -1,0 +1,303 @@
+// The stack as a whole: up, down, and how far its first start is.
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json.hpp>
+#include <dumb/base/codec.hpp>
+#include <dumb/base/text.hpp>
+
+#include "engine/impl.hpp"
+#include "engine/stabilizer.hpp"
+
+namespace dumb::engine {
+namespace {
+
+constexpr auto token = asio::as_tuple(asio::use_awaitable);
+
+Duration seconds_at(const json::object& document, std::string_view key, double otherwise) {
+  const json::value* value = jsonx::find(document, {"dumb", "startup", std::string(key)});
+  const double seconds = value != nullptr && value->is_number() ? value->to_number<double>() : otherwise;
+  return std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(std::clamp(seconds, 0.0, 86'400.0)));
+}
+
+Stabilizer::Limits limits_of(const json::object& document) {
+  Stabilizer::Limits limits;
+  limits.readiness_timeout = seconds_at(document, "readiness_timeout_seconds", 300);
+  limits.poll_interval = seconds_at(document, "readiness_poll_interval_seconds", 5);
+  limits.stabilization = seconds_at(document, "stabilization_seconds", 15);
+  return limits;
+}
+
+std::vector<std::string> listed(const std::set<std::string>& names) {
+  return {names.begin(), names.end()};
+}
+
+}  // namespace
+
+StackRuns::Hooks Engine::Impl::run_hooks() {
+  StackRuns::Hooks hooks;
+  hooks.healthy = [this](std::string process_name) { return healthy_now(std::move(process_name)); };
+  hooks.stopping = [this](const std::string& process_name) { fit_stop(process_name); };
+  hooks.changed = [this] { wake_stabilizer(); };
+  return hooks;
+}
+
+asio::awaitable<bool> Engine::Impl::healthy_now(std::string process_name) {
+  const auto known = verdicts.find(process_name);
+  if (known != verdicts.end() && !known->second.under_way) verdicts.erase(known);
+  const health::Verdict verdict = co_await verdict_of(process_name);
+  co_return verdict.healthy;
+}
+
+/// Resolves when nothing moves data of services any more (LIF-123).
+asio::awaitable<void> Engine::Impl::host_prepared() {
+  while (preparing_host && !shutting_down) {
+    const auto event = host_event;
+    co_await event->async_wait(token);
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) co_return;
+  }
+}
+
+/// Processes that exist, or are about to.
+std::set<std::string> Engine::Impl::active_names() const {
+  std::set<std::string> names = runs.pending();
+  for (const supervisor::ServiceInfo& info : supervisor.all()) {
+    if (info.pid > 0 || supervisor.busy(info.process_name)) names.insert(info.process_name);
+  }
+  return names;
+}
+
+/// DEP-45. What runs already is no item, but may have to become healthy first.
+std::vector<RolloutItem> Engine::Impl::start_items(const std::set<std::string>& names) const {
+  std::set<std::string> all = active_names();
+  all.insert(names.begin(), names.end());
+  const graph::Needs needs = graph::start_needs(dependencies(), all);
+  std::vector<RolloutItem> items;
+  for (const std::string& name : names) {
+    RolloutItem item;
+    item.name = name;
+    if (const auto found = needs.find(name); found != needs.end()) {
+      for (const auto& [target, need] : found->second) {
+        const bool strict = options.strict_start && need.strength == graph::Strength::hard_runtime;
+        switch (need.condition) {
+          case graph::Condition::started:
+            item.needs.push_back({target, Need::Condition::settled, strict});
+            break;
+          case graph::Condition::healthy:
+            item.needs.push_back({target, Need::Condition::healthy, true});
+            break;
+          case graph::Condition::completed_successfully:
+            item.needs.push_back({target, Need::Condition::completed, true});
+            break;
+        }
+      }
+    }
+    items.push_back(std::move(item));
+  }
+  return items;
+}
+
+/// Services whose end with code 0 somebody awaits (LIF-56).
+std::set<std::string> Engine::Impl::one_shots() const {
+  const graph::Model& model = dependencies();
+  std::set<std::string> names;
+  for (const graph::Index process : model.by_name()) {
+    if (!model.process(process).enabled) continue;
+    for (const graph::Edge& edge : model.outgoing(process)) {
+      if (edge.condition == graph::Condition::completed_successfully)
+        names.insert(model.process(edge.target).name);
+    }
+  }
+  return names;
+}
+
+StackOperation Engine::Impl::report(const StackRun& run) const {
+  StackOperation answer = report_of(run, system_clock().now());
+  const logs::Redactor redact(manager->secret_values());
+  for (StackStep& step : answer.steps) {
+    if (step.reason) step.reason = redact(*step.reason);
+    for (std::string& warning : step.warnings) warning = redact(warning);
+  }
+  return answer;
+}
+
+asio::awaitable<Result<StackOperation>> Engine::Impl::up(StackRequest request) {
+  if (shutting_down) co_return Error(Errc::unavailable, "DUMB is shutting down");
+  std::set<std::string> asked;
+  for (const std::string& process_name : request.process_names) {
+    const auto ref = find_operable(process_name);
+    if (!ref) co_return ref.error();
+    if (const auto present = find_configured(ref->process_name); !present) co_return present.error();
+    asked.insert(ref->process_name);
+  }
+  co_await host_prepared();
+  if (shutting_down) co_return Error(Errc::unavailable, "DUMB is shutting down");
+  std::set<std::string> names =
+      asked.empty() ? enabled_names() : graph::with_prerequisites(dependencies(), asked);
+  std::erase_if(names, [this](const std::string& name) {
+    return supervisor.info(name).state == supervisor::State::running;
+  });
+  std::set<std::string> unasked = names;
+  for (const std::string& name : asked) {
+    unasked.erase(name);
+    if (names.contains(name) && !supervisor.busy(name)) api_start.insert(name);  // enabled and saved (API-29)
+  }
+  co_await reserve_ports(unasked);
+  if (shutting_down) co_return Error(Errc::unavailable, "DUMB is shutting down");
+  const auto run = runs.up("up", start_items(names));
+  co_await runs.wait(run);
+  co_return report(*run);
+}
+
+asio::awaitable<Result<StackOperation>> Engine::Impl::down(StackRequest request) {
+  if (shutting_down) co_return Error(Errc::unavailable, "DUMB is shutting down");
+  std::set<std::string> asked;
+  for (const std::string& process_name : request.process_names) {
+    const auto ref = find_operable(process_name);
+    if (!ref) co_return ref.error();
+    asked.insert(ref->process_name);
+  }
+  const std::set<std::string> active = active_names();
+  std::set<std::string> names =
+      request.process_names.empty() ? active : graph::with_dependents(dependencies(), asked, active);
+  for (const std::string& name : names) runs.call_off(name, "a stop was asked for");
+  for (const std::string& name : names) {
+    const auto* ref = config()->find(name);
+    if (ref != nullptr && ref->config_key == "postgres" && supervisor.info("pgAgent").pid > 0) {
+      names.insert("pgAgent");  // LIF-67
+      break;
+    }
+  }
+  std::erase_if(names, [this](const std::string& name) {
+    return supervisor.info(name).pid <= 0 && !supervisor.busy(name);
+  });
+  const auto run = runs.down("down", stop_items(names));
+  co_await runs.wait(run);
+  co_return report(*run);
+}
+
+StackOperation Engine::Impl::stack_operation() const {
+  return runs.latest() == nullptr ? StackOperation() : report(*runs.latest());
+}
+
+// ---- the first start ----
+
+void Engine::Impl::wake_stabilizer() {
+  if (stabilizer_timer) stabilizer_timer->cancel();
+}
+
+/// LIF-31: from the first start until the stack is found ready or degraded.
+asio::awaitable<void> Engine::Impl::stabilize(std::shared_ptr<StackRun> run) {
+  Stabilizer decide(limits_of(config()->effective()), run->rollout.started());
+  const auto timer = stabilizer_timer;
+  while (!shutting_down) {
+    const bool starting = !run->rollout.over();
+    if (!starting && phase == Phase::starting_services) {
+      phase = Phase::stabilizing;
+      write_run_files();
+    }
+    std::map<std::string, std::string> unready;
+    if (!starting) unready = co_await unready_services();
+    if (shutting_down) co_return;
+    const SteadyTime now = system_clock().now();
+    const Stabilizer::Verdict verdict = decide.on(!starting && unready.empty(), now);
+    if (verdict == Stabilizer::Verdict::open) {
+      timer->expires_at(starting ? decide.deadline() : decide.look_again(now));
+      co_await timer->async_wait(token);
+      continue;
+    }
+    if (starting) unready = co_await unready_services();
+    if (shutting_down) co_return;
+    startup_failures = std::move(unready);
+    startup_completed = system_clock().wall();
+    phase = verdict == Stabilizer::Verdict::ready ? Phase::ready : Phase::degraded;
+    if (phase == Phase::ready) {
+      log.info("all enabled services are running");
+    } else {
+      log.warning("the start of the stack is over; not every enabled service is ready");
+      for (const auto& [name, reason] : startup_failures) log.warning(name + " is not ready: " + reason);
+    }
+    write_run_files();
+    co_return;
+  }
+}
+
+/// Expected services that are not ready and healthy now, with the reason.
+asio::awaitable<std::map<std::string, std::string>> Engine::Impl::unready_services() {
+  std::map<std::string, std::string> unready;
+  std::vector<std::string> probed;
+  for (const std::string& name : expected_services) {
+    const StartupService known = startup_state(name);
+    if (known.state == "ready") {
+      if (supervisor.info(name).pid > 0) probed.push_back(name);
+    } else {
+      unready[name] = known.reason.value_or(known.state);
+    }
+  }
+  for (const std::string& name : probed) {
+    ++background;
+    auto ended = [this](std::exception_ptr, const health::Verdict&) { --background; };
+    asio::co_spawn(context, verdict_of(name), std::move(ended));
+  }
+  for (const std::string& name : probed) {
+    const health::Verdict verdict = co_await verdict_of(name);
+    if (!verdict.healthy) unready[name] = verdict.reason;
+  }
+  co_return unready;
+}
+
+StartupService Engine::Impl::startup_state(const std::string& process_name) const {
+  using supervisor::State;
+  StartupService out;
+  const supervisor::ServiceInfo info = supervisor.info(process_name);
+  if (!info.reason.empty()) out.reason = logs::Redactor(manager->secret_values())(info.reason);
+  switch (info.state) {
+    case State::running:
+      out.state = "ready";
+      break;
+    case State::setting_up:
+    case State::waiting:
+    case State::starting:
+    case State::backoff:
+      out.state = "starting";
+      break;
+    case State::failed:
+    case State::stopping:
+      out.state = "failed";
+      break;
+    case State::stopped:
+      if (runs.pending(process_name)) {
+        out.state = "pending";
+        if (const auto awaited = runs.awaited_by(process_name); !awaited.empty())
+          out.reason = "waits for " + text::join(awaited, ", ");
+      } else if (info.last_exit && info.last_exit->success() && one_shots().contains(process_name)) {
+        out.state = "ready";
+      } else {
+        out.state = phase == Phase::initializing || phase == Phase::preinstalling ? "pending" : "failed";
+      }
+      break;
+  }
+  return out;
+}
+
+StartupStatus Engine::Impl::startup_status() const {
+  StartupStatus answer;
+  answer.phase = std::string(codec::enum_name(phase));
+  answer.terminal = phase == Phase::ready || phase == Phase::degraded;
+  answer.started_at = unix_seconds(started_at);
+  if (startup_completed) answer.completed_at = unix_seconds(*startup_completed);
+  answer.expected_services = listed(expected_services);
+  const logs::Redactor redact(manager->secret_values());
+  for (const std::string& name : expected_services) {
+    StartupService state = startup_state(name);
+    if (!startup_completed && state.state == "failed")
+      answer.failures[name] = state.reason.value_or("failed");
+    answer.services.emplace(name, std::move(state));
+  }
+  for (const auto& [name, reason] : startup_failures) answer.failures[name] = redact(reason);
+  return answer;
+}
+
+}  // namespace dumb::engine
