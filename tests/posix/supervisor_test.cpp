@@ -14,124 +14,16 @@
 #include "supervisor/proc_posix.hpp"
 #include "support/async.hpp"
 #include "support/catch.hpp"
+#include "support/service_stack.hpp"
 #include "support/support.hpp"
 
 using namespace dumb;
 using namespace dumb::supervisor;
 using namespace std::chrono_literals;
 namespace asio = boost::asio;
+using Stack = test::ServiceStack;
 
 namespace {
-
-logs::MainLogOptions log_options(const std::filesystem::path& directory) {
-  logs::MainLogOptions options;
-  options.directory = directory;
-  options.standard_output = false;
-  options.max_size = 0;  // keep everything a test looks for
-  return options;
-}
-
-/// Services described by the test itself.
-class Stack final : public ServiceSource {
- public:
-  struct Service {
-    std::vector<std::string> arguments{};
-    WaitPlan waits{};
-    std::vector<health::Endpoint> endpoints{};
-    int signal = SIGTERM;
-    std::chrono::milliseconds grace = 20s;
-    std::string program = test::test_child();
-    int quit_signal = 0;
-    std::chrono::milliseconds quit_grace{0};
-  };
-
-  Stack() : logs(log_options(dir / "log")) {}
-  ~Stack() override { pool.join(); }
-
-  asio::awaitable<Result<void>> setup(std::string name) override {
-    ++setups[name];
-    if (setup_winds_down == 0ms) co_return Result<void>();
-    // Like a helper that has to be killed and reaped: ends some time after it was called off.
-    co_await asio::this_coro::throw_if_cancelled(false);
-    most_setups_open = std::max(most_setups_open, ++setups_open);
-    asio::steady_timer timer(context);
-    constexpr auto token = asio::as_tuple(asio::use_awaitable);
-    timer.expires_after(30s);
-    co_await timer.async_wait(token);
-    timer.expires_after(setup_winds_down);
-    co_await timer.async_wait(token);
-    --setups_open;
-    co_return Error(Errc::cancelled, "called off");
-  }
-  Result<WaitPlan> waits(const std::string& name) override { return services.at(name).waits; }
-  Result<LaunchPlan> launch_plan(const std::string& name) override {
-    const Service& service = services.at(name);
-    LaunchPlan plan;
-    plan.spec.argv = service.arguments;
-    plan.spec.argv.insert(plan.spec.argv.begin(), service.program);
-    plan.spec.env = {"PATH=/usr/bin:/bin"};
-    plan.spec.directory = dir.path();
-    plan.log_file = dir / ("log/" + name + ".log");
-    plan.to_main_log = name != "loud";
-    plan.endpoints = service.endpoints;
-    plan.config_key = "key of " + name;
-    plan.instance = "instance of " + name;
-    return plan;
-  }
-  StopPlan stop_plan(const std::string& name) override {
-    const auto found = services.find(name);
-    StopPlan plan;
-    if (found == services.end()) return plan;
-    plan.signal = found->second.signal;
-    plan.grace = found->second.grace;
-    plan.quit_signal = found->second.quit_signal;
-    plan.quit_grace = found->second.quit_grace;
-    return plan;
-  }
-  asio::awaitable<Result<bool>> post_start(std::string) override { co_return false; }
-  asio::awaitable<void> after_stop(std::string) override { co_return; }
-  void changed(const std::string&) override {}
-
-  Result<void> start(const std::string& name) { return test::run(context, supervisor.start(name)); }
-  Result<void> stop(const std::string& name) { return test::run(context, supervisor.stop_and_wait(name)); }
-  void finish() {
-    for (const std::string& name : supervisor.occupied()) REQUIRE(stop(name));
-    test::run(context, supervisor.idle());
-    CHECK(supervisor.occupied().empty());
-  }
-  std::string log_of(const std::string& name) {
-    logs.flush();
-    return test::read_text(dir / ("log/" + name + ".log"));
-  }
-  /// The number behind `word` in the service's log, once it is there.
-  pid_t number_in_log(const std::string& name, const std::string& word) {
-    std::size_t at = std::string::npos;
-    std::string text;
-    REQUIRE(test::run_until(context, [&] {
-      std::error_code ignored;
-      if (!std::filesystem::exists(dir / ("log/" + name + ".log"), ignored)) return false;
-      text = log_of(name);
-      at = text.find(word);
-      return at != std::string::npos && text.find('\n', at) != std::string::npos;
-    }));
-    return std::stoi(text.substr(at + word.size()));
-  }
-
-  test::TempDir dir;
-  asio::io_context context;
-  logs::LogService logs;
-  asio::thread_pool pool{2};
-  std::map<std::string, Service> services;
-  std::map<std::string, int> setups;
-  std::chrono::milliseconds setup_winds_down{0};
-  int setups_open = 0;
-  int most_setups_open = 0;
-  Supervisor supervisor{context.get_executor(),
-                        pool,
-                        *this,
-                        logs,
-                        {.run_directory = dir / "run", .immediate_exit_watch = 700ms, .kill_wait = 3s}};
-};
 
 UrlWait url_wait(std::string url) {
   UrlWait wait;

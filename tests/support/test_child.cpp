@@ -9,6 +9,11 @@
 //   --cwd / --ids / --fds  prints the working directory / uid, gid, groups / open descriptors
 //   --touch FILE           creates FILE
 //   --listen PORT          accepts TCP connections on 127.0.0.1:PORT and answers HTTP 200 "ok"
+//   --healthy FILE         with --listen: answers 503 while FILE does not exist
+//   --wait-for FILE        goes on when FILE exists
+//   --need FILE            ends at once, with status 0 when FILE exists, else 1
+//   --notify T             sends T to NOTIFY_SOCKET, as sd_notify(3)
+//   --notify-child T       does so from a child, which lives on
 //   --fork                 starts a child in the same group that sleeps until killed; prints "child PID"
 //   --daemon               starts a child in a session of its own, re-parented; prints "daemon PID"
 //   --hold                 like --fork, and that child keeps standard output open when the parent ends
@@ -23,9 +28,11 @@
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -76,7 +83,30 @@ int listen_on(int port) {
   return fd;
 }
 
-void serve(int fd, long long until) {
+bool exists(const std::string& file) {
+  return ::access(file.c_str(), F_OK) == 0;
+}
+
+void notify(const std::string& text) {
+  const char* name = std::getenv("NOTIFY_SOCKET");
+  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::size_t size = name == nullptr ? 0 : std::strlen(name);
+  if (size == 0 || size >= sizeof address.sun_path) {
+    std::fprintf(stderr, "ERROR no usable NOTIFY_SOCKET\n");
+    std::exit(97);
+  }
+  std::memcpy(address.sun_path, name, size);
+  if (address.sun_path[0] == '@') address.sun_path[0] = 0;
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size);
+  if (::sendto(fd, text.data(), text.size(), 0, reinterpret_cast<sockaddr*>(&address), length) < 0) {
+    std::perror("ERROR sendto");
+  }
+  ::close(fd);
+}
+
+void serve(int fd, long long until, const std::string& healthy) {
   for (;;) {
     const long long left = until < 0 ? -1 : until - now_ms();
     if (until >= 0 && left <= 0) return;
@@ -87,8 +117,10 @@ void serve(int fd, long long until) {
     char buffer[4096];
     pollfd readable{peer, POLLIN, 0};
     if (::poll(&readable, 1, 200) > 0 && ::read(peer, buffer, sizeof buffer) > 0) {
-      static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
-      if (::write(peer, answer, sizeof answer - 1) < 0) std::perror("write");
+      const bool ok = healthy.empty() || exists(healthy);
+      const std::string answer = std::string("HTTP/1.1 ") + (ok ? "200 OK" : "503 Not Yet") +
+                                 "\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+      if (::write(peer, answer.data(), answer.size()) < 0) std::perror("write");
     }
     ::close(peer);
   }
@@ -102,6 +134,7 @@ int main(int argc, char** argv) {
   int signal_number = 0;
   long long after = -1;
   int listener = -1;
+  std::string healthy;
   const long long start = now_ms();
   for (std::size_t i = 0; i < args.size(); ++i) {
     const std::string& name = args[i];
@@ -159,6 +192,21 @@ int main(int argc, char** argv) {
       if (fd >= 0) ::close(fd);
     } else if (name == "--listen") {
       listener = listen_on(std::atoi(value().c_str()));
+    } else if (name == "--healthy") {
+      healthy = value();
+    } else if (name == "--wait-for") {
+      const std::string file = value();
+      while (!exists(file)) ::poll(nullptr, 0, 5);
+    } else if (name == "--need") {
+      status = exists(value()) ? 0 : 1;
+    } else if (name == "--notify") {
+      notify(value());
+    } else if (name == "--notify-child") {
+      const std::string text = value();
+      if (::fork() == 0) {
+        notify(text);
+        sleeper();
+      }
     } else if (name == "--fork" || name == "--hold") {
       const pid_t child = ::fork();
       if (child == 0) sleeper();
@@ -186,7 +234,7 @@ int main(int argc, char** argv) {
   const bool ends = status >= 0 || signal_number != 0 || after >= 0;
   const long long until = ends ? start + (after < 0 ? 0 : after) : -1;
   if (listener >= 0) {
-    serve(listener, until);
+    serve(listener, until, healthy);
   } else if (!ends) {
     sleep_for_ever();
   } else {

@@ -381,7 +381,7 @@ std::pair<JsonPath, json::object> random_update(std::mt19937& random) {
         updates["enabled"] = pick(2) == 0;
         break;
       case 5:
-        updates["readiness"] = json::object{{"tcp", json::object{{"port", pick(3)}}}};
+        updates["readiness"] = json::object{{"tcp", json::object{{"port", 1000 + pick(3)}}}};
         break;
       default:
         updates["host"] = pick(2) == 0 ? json::value(nullptr) : json::value("h");

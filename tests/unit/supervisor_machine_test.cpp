@@ -3,57 +3,12 @@
 #include <random>
 
 #include "support/catch.hpp"
-#include "support/support.hpp"
+#include "support/driven_machine.hpp"
 
 using namespace dumb;
 using namespace dumb::supervisor;
 using namespace std::chrono_literals;
-
-namespace {
-
-template <class T>
-const T* find(const Actions& actions) {
-  for (const Action& one : actions) {
-    if (const auto* found = std::get_if<T>(&one)) return found;
-  }
-  return nullptr;
-}
-template <class T>
-std::size_t count(const Actions& actions) {
-  return static_cast<std::size_t>(std::count_if(
-      actions.begin(), actions.end(), [](const Action& a) { return std::holds_alternative<T>(a); }));
-}
-
-/// A machine driven to a state, as the shell would.
-struct Driven {
-  test::FakeClock clock;
-  Machine machine{"svc", {.immediate_exit_watch = 2s, .grace = 30s, .kill_wait = 5s}};
-  std::uint64_t run = 0;
-
-  Actions feed(const Event& event) {
-    Actions actions = machine.on(event, clock.now());
-    if (const auto* setup = find<action::RunSetup>(actions)) run = setup->run;
-    return actions;
-  }
-  void to_waiting() {
-    feed(event::StartAsked{});
-    feed(event::SetupDone{run, {}});
-  }
-  void to_starting() {
-    to_waiting();
-    feed(event::WaitsDone{run, {}});
-    feed(event::Spawned{100});
-  }
-  void to_running() {
-    to_starting();
-    feed(event::Ready{run});
-  }
-};
-
-const ExitStatus code0{ExitStatus::Kind::code, 0};
-const ExitStatus code7{ExitStatus::Kind::code, 7};
-
-}  // namespace
+using test::code0, test::code7, test::count, test::Driven, test::find;
 
 TEST_CASE("a start goes through setup, waits, launch and the watch", "[supervisor][LIF-2][LIF-40][LIF-56]") {
   Driven d;
@@ -327,7 +282,7 @@ TEST_CASE("a failed setup, wait or launch fails the start with its reason", "[su
   CHECK_FALSE(launch.machine.occupied());
 }
 
-TEST_CASE("random schedules never break the machine's promises", "[supervisor][LIF-4]") {
+TEST_CASE("random schedules never break the machine's promises", "[supervisor][LIF-4][LIF-139]") {
   const unsigned seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937 random(seed);
@@ -339,6 +294,7 @@ TEST_CASE("random schedules never break the machine's promises", "[supervisor][L
     bool exited = false;        // Exited was reported, Gone not yet
     bool spawn_wanted = false;  // Spawn was decided and not performed yet
     int starts_open = 0;
+    int settles_open = 0;
     int stops_open = 0;
     const auto absorb = [&](const Actions& actions) {
       for (const Action& one : actions) {
@@ -352,6 +308,13 @@ TEST_CASE("random schedules never break the machine's promises", "[supervisor][L
           spawn_wanted = true;
         }
         if (std::holds_alternative<action::StartEnded>(one)) starts_open = 0;
+        if (const auto* settled = std::get_if<action::StartSettled>(&one)) {
+          settles_open = 0;
+          if (settled->error) continue;
+          REQUIRE(starts_open == 0);  // a start is answered before it is settled
+          // Settled well: ready as far as that is declared, or its work is done.
+          REQUIRE((!machine.ready() || machine.ready_at() || machine.completed()));
+        }
         if (std::holds_alternative<action::StopEnded>(one)) stops_open = 0;
       }
     };
@@ -364,13 +327,16 @@ TEST_CASE("random schedules never break the machine's promises", "[supervisor][L
         } else {
           alive = 1;
           exited = false;
-          absorb(machine.on(event::Spawned{1000 + step}, clock.now()));
+          std::optional<Duration> within;
+          if (random() % 2 == 0) within = std::chrono::milliseconds(random() % 9000);
+          absorb(machine.on(event::Spawned{1000 + step, within, random() % 4 == 0}, clock.now()));
         }
         continue;
       }
-      switch (random() % 10) {
+      switch (random() % 11) {
         case 0:
           ++starts_open;
+          ++settles_open;
           absorb(machine.on(event::StartAsked{}, clock.now()));
           break;
         case 1:
@@ -379,6 +345,7 @@ TEST_CASE("random schedules never break the machine's promises", "[supervisor][L
           break;
         case 2:
           ++starts_open;
+          ++settles_open;
           absorb(machine.on(event::RestartAsked{}, clock.now()));
           break;
         case 3:
@@ -396,7 +363,7 @@ TEST_CASE("random schedules never break the machine's promises", "[supervisor][L
         case 7:
           if (alive != 0 && !exited) {
             exited = true;
-            absorb(machine.on(event::Exited{code7, clock.wall()}, clock.now()));
+            absorb(machine.on(event::Exited{random() % 2 == 0 ? code0 : code7, clock.wall()}, clock.now()));
           }
           break;
         case 8:
@@ -409,8 +376,16 @@ TEST_CASE("random schedules never break the machine's promises", "[supervisor][L
         case 9:
           absorb(machine.on(event::PostStartDone{run, random() % 4 == 0}, clock.now()));
           break;
+        case 10:
+          absorb(machine.on(event::NotReady{run, "no answer"}, clock.now()));
+          break;
       }
       REQUIRE(machine.occupied() == (alive != 0));
+      // Readiness is a matter of a process that runs.
+      if (machine.ready()) {
+        REQUIRE((machine.state() == State::starting || machine.state() == State::running));
+        REQUIRE((!*machine.ready() || machine.ready_at()));
+      }
     }
     // Let everything run out: whatever was asked for is answered.
     for (int step = 0; step < 40; ++step) {
@@ -424,6 +399,7 @@ TEST_CASE("random schedules never break the machine's promises", "[supervisor][L
       absorb(machine.on(event::WaitsDone{run, {}}, clock.now()));
       if (spawn_wanted) continue;
       absorb(machine.on(event::Woke{}, clock.now()));
+      absorb(machine.on(event::PostStartDone{run, false}, clock.now()));
       if (machine.state() == State::stopping && alive != 0 && !exited) {
         exited = true;
         absorb(machine.on(event::Exited{code0, clock.wall()}, clock.now()));
@@ -435,6 +411,7 @@ TEST_CASE("random schedules never break the machine's promises", "[supervisor][L
       }
     }
     REQUIRE(starts_open == 0);
+    REQUIRE(settles_open == 0);
     REQUIRE(stops_open == 0);
     REQUIRE((machine.state() == State::running || machine.state() == State::stopped ||
              machine.state() == State::failed));

@@ -13,6 +13,7 @@
 #include <set>
 
 #include "config/merge.hpp"
+#include "config/start_rules.hpp"
 
 namespace dumb::config {
 namespace {
@@ -157,10 +158,14 @@ schema::Faults check_rules(const json::object& document, const Model& model) {
   check_blank_names(document, faults);
   const auto blocks = collect_blocks(document);
   check_duplicates(blocks, faults);
+  std::set<std::string, std::less<>> names;
+  for (const BlockRef& ref : blocks) names.insert(ref.process_name);
   for (const BlockRef& ref : blocks) {
     const json::object& block = block_at(document, ref.path);
     check_ports(block, ref, faults);
     check_command(block, ref, model, faults);
+    check_depends_on(block, ref, names, faults);
+    check_readiness(block, ref, faults);
   }
   schema::sort_by_path(faults);
   return faults;

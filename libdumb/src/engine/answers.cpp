@@ -61,6 +61,12 @@ std::string one_line(std::string text, std::size_t limit) {
 
 }  // namespace
 
+std::string readiness_text(const supervisor::ServiceInfo& info) {
+  std::string reason = info.ready_at ? "not ready any more" : "not ready yet";
+  if (!info.readiness_reason.empty()) reason += ": " + info.readiness_reason;
+  return reason;
+}
+
 Result<ServiceStatus> Engine::Impl::status(std::string_view process_name) const {
   ServiceStatus answer;
   if (is_repair(process_name) && config()->resolve(process_name) == nullptr) {
@@ -139,6 +145,8 @@ asio::awaitable<health::Verdict> Engine::Impl::verdict_of(std::string process_na
     if (!info.reason.empty()) reason += ": " + info.reason;
     co_return health::Verdict{false, reason};
   }
+  // LIF-141: what a service declares decides in place of its ports.
+  if (info.ready) co_return health::Verdict{*info.ready, *info.ready ? std::string() : readiness_text(info)};
   const std::vector<health::Endpoint> endpoints = endpoints_of(process_name);
   // However this ends, nobody is left waiting for it.
   struct UnderWay {
@@ -222,7 +230,7 @@ asio::awaitable<HealthReport> Engine::Impl::health() {
   if (phase != Phase::ready && phase != Phase::degraded) co_return report;
   std::vector<std::string> subjects;
   for (const supervisor::ServiceInfo& info : supervisor.all()) {
-    if (!info.desired) continue;
+    if (!info.desired || info.completed || info.becoming_ready) continue;
     using supervisor::State;
     if (info.state == State::setting_up || info.state == State::waiting || info.state == State::starting)
       continue;

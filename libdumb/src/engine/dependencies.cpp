@@ -27,6 +27,18 @@ const graph::Ordering& Engine::Impl::ordering() const {
   return *ordering_;
 }
 
+bool Engine::Impl::is_one_shot(const std::string& process_name) const {
+  const graph::Model& model = dependencies();
+  const graph::Index* target = model.find(process_name);
+  if (target == nullptr) return false;
+  for (const graph::Index source : model.incoming(*target)) {
+    const graph::Edge* edge = model.edge(source, *target);
+    if (model.process(source).enabled && edge->condition == graph::Condition::completed_successfully)
+      return true;
+  }
+  return false;
+}
+
 graph::Statuses Engine::Impl::statuses() const {
   graph::Statuses out;
   for (const config::BlockRef& ref : config()->blocks()) {
@@ -88,9 +100,9 @@ std::string Engine::Impl::why_waiting(const std::string& process_name) const {
     state.state = std::string(codec::enum_name(info.state));
     state.reason = info.reason;
     const auto verdict = verdicts.find(info.process_name);
-    state.healthy = info.state == supervisor::State::running && verdict != verdicts.end() &&
-                    verdict->second.verdict.healthy;
-    state.completed = info.state == supervisor::State::stopped && info.last_exit && info.last_exit->success();
+    const bool found_healthy = verdict != verdicts.end() && verdict->second.verdict.healthy;
+    state.healthy = info.state == supervisor::State::running && info.ready.value_or(found_healthy);
+    state.completed = info.completed;
     states[info.process_name] = std::move(state);
   }
   for (const std::string& name : runs.pending()) states[name].state = "waiting";

@@ -51,6 +51,9 @@ enum class Phase {
 BOOST_DESCRIBE_ENUM(Phase, initializing, preinstalling, starting_services, stabilizing, ready, degraded,
                     shutting_down)
 
+/// Why a service that declares its readiness is not ready.
+std::string readiness_text(const supervisor::ServiceInfo& info);
+
 class Engine::Impl final : public supervisor::ServiceSource {
  public:
   Impl(asio::io_context& context, Options options, catalog::Catalog catalog,
@@ -107,7 +110,6 @@ class Engine::Impl final : public supervisor::ServiceSource {
   // The stack as a whole (stack.cpp)
   StackRuns::Hooks run_hooks();
   std::set<std::string> active_names() const;
-  std::set<std::string> one_shots() const;
   std::vector<RolloutItem> start_items(const std::set<std::string>& names) const;
   std::vector<RolloutItem> stop_items(const std::set<std::string>& names) const;
   StackOperation report(const StackRun& run) const;
@@ -126,6 +128,8 @@ class Engine::Impl final : public supervisor::ServiceSource {
   Result<PlanAnswer> startup_plan(const PlanRequest& request) const;
   /// Why a service that is to start does not run yet; empty when nothing holds it up.
   std::string why_waiting(const std::string& process_name) const;
+  /// Whether an enabled service waits for the end of this one with code 0 (LIF-142).
+  bool is_one_shot(const std::string& process_name) const;
   graph::Statuses statuses() const;
   const graph::Model& dependencies() const;
   const graph::Ordering& ordering() const;

@@ -166,6 +166,8 @@ Result<supervisor::LaunchPlan> Engine::Impl::launch_plan(const std::string& proc
   plan.config_key = ref->config_key;
   plan.instance = ref->instance;
   plan.endpoints = health::endpoints_of(resolved->block);
+  plan.readiness = std::move(resolved->readiness);
+  plan.one_shot = is_one_shot(process_name);
   plan.format = format_of(ref->config_key);
   plan.file_threshold = level_of(resolved->block);
   // Sinks of LIF-104.

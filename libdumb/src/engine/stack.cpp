@@ -99,20 +99,6 @@ std::vector<RolloutItem> Engine::Impl::start_items(const std::set<std::string>& 
   return items;
 }
 
-/// Services whose end with code 0 somebody awaits (LIF-56).
-std::set<std::string> Engine::Impl::one_shots() const {
-  const graph::Model& model = dependencies();
-  std::set<std::string> names;
-  for (const graph::Index process : model.by_name()) {
-    if (!model.process(process).enabled) continue;
-    for (const graph::Edge& edge : model.outgoing(process)) {
-      if (edge.condition == graph::Condition::completed_successfully)
-        names.insert(model.process(edge.target).name);
-    }
-  }
-  return names;
-}
-
 StackOperation Engine::Impl::report(const StackRun& run) const {
   StackOperation answer = report_of(run, system_clock().now());
   const logs::Redactor redact(manager->secret_values());
@@ -252,10 +238,12 @@ StartupService Engine::Impl::startup_state(const std::string& process_name) cons
   using supervisor::State;
   StartupService out;
   const supervisor::ServiceInfo info = supervisor.info(process_name);
-  if (!info.reason.empty()) out.reason = logs::Redactor(manager->secret_values())(info.reason);
+  const logs::Redactor redact(manager->secret_values());
+  if (!info.reason.empty()) out.reason = redact(info.reason);
   switch (info.state) {
     case State::running:
-      out.state = "ready";
+      out.state = info.ready.value_or(true) ? "ready" : info.becoming_ready ? "starting" : "failed";
+      if (info.ready && !*info.ready) out.reason = redact(readiness_text(info));
       break;
     case State::setting_up:
     case State::waiting:
@@ -272,7 +260,7 @@ StartupService Engine::Impl::startup_state(const std::string& process_name) cons
         out.state = "pending";
         if (const auto awaited = runs.awaited_by(process_name); !awaited.empty())
           out.reason = "waits for " + text::join(awaited, ", ");
-      } else if (info.last_exit && info.last_exit->success() && one_shots().contains(process_name)) {
+      } else if (info.completed) {
         out.state = "ready";
       } else {
         out.state = phase == Phase::initializing || phase == Phase::preinstalling ? "pending" : "failed";

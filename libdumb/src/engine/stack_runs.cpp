@@ -126,7 +126,7 @@ void StackRuns::learn_state(const std::shared_ptr<StackRun>& run, const std::str
       perform(run, run->rollout.on_met(process_name, Condition::settled, now));
     if (run->rollout.waits_for(process_name, Condition::healthy)) watch_health(run, process_name);
   } else if (info.state == supervisor::State::stopped && info.last_exit) {
-    if (info.last_exit->success()) {
+    if (info.completed) {
       perform(run, run->rollout.on_met(process_name, Condition::completed, now));
     } else {
       perform(run,

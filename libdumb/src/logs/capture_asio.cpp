@@ -33,7 +33,8 @@ Capture::Capture(CaptureContext& context, CaptureSpec spec)
       threshold_(spec.file_threshold),
       output_fd_(std::move(spec.standard_output)),
       error_fd_(std::move(spec.standard_error)),
-      drop_access_(spec.format == LineFormat::traefik && spec.access_file.empty()) {
+      drop_access_(spec.format == LineFormat::traefik && spec.access_file.empty()),
+      until_(std::move(spec.until)) {
   append_line_text(name_, spec.process_name);
   const FileSinkOptions options = context.main.sink_options();
   if (!spec.file.empty()) file_ = std::make_unique<FileSink>(std::move(spec.file), options);
@@ -130,6 +131,7 @@ Capture::ReadEnd Capture::read(Stream& stream, int blocks, std::size_t& bytes) {
 void Capture::line(Stream& stream, std::string_view raw, bool continued, bool near_end) {
   const std::string_view clean = clean_line(raw, cleaned_);
   if (clean.empty()) return;
+  if (until_ && until_(clean)) until_ = nullptr;
   if (format_ == LineFormat::traefik && is_access_line(clean)) return access_line(clean);
   Classified found{stream.previous, clean};
   if (!continued) found = classify(format_, clean, stream.previous, text_);

@@ -82,6 +82,7 @@ class Capture : public std::enable_shared_from_this<Capture> {
   std::optional<Stream> output_, error_;
   std::unique_ptr<FileSink> file_, access_;
   bool drop_access_ = false;
+  std::function<bool(std::string_view)> until_;
   Redactor redactor_;
   // Scratch space, so that a line costs no allocation.
   std::string cleaned_, text_, hidden_, record_;

@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <dumb/supervisor/machine.hpp>
 #include <utility>
 
@@ -25,6 +28,8 @@ void Machine::enter(State state, std::string reason, Actions& out) {
 void Machine::begin(Actions& out) {
   start_after_ = false;
   ended_unasked_ = false;
+  post_start_over_ = false;
+  completed_ = false;
   ++run_;
   enter(State::setting_up, {}, out);
   out.emplace_back(action::RunSetup{run_});
@@ -32,22 +37,84 @@ void Machine::begin(Actions& out) {
 
 void Machine::fail(Error error, Actions& out) {
   enter(State::failed, error.message(), out);
-  if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{std::move(error)});
-  if (std::exchange(settle_open_, false)) out.emplace_back(action::StartSettled{});
+  if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{error});
+  settle(std::move(error), out);
+}
+
+// ---- readiness ----
+
+void Machine::note_readiness(bool ready, const std::string& reason, Actions& out) {
+  if (ready_ == ready && readiness_reason_ == reason) return;
+  ready_ = ready;
+  readiness_reason_ = reason;
+  out.emplace_back(action::Publish{});
+}
+
+void Machine::forget_readiness() {
+  ready_.reset();
+  ready_by_.reset();
+  ready_at_.reset();
+  readiness_reason_.clear();
+}
+
+Error Machine::never_ready() const {
+  const double seconds = std::chrono::duration<double>(ready_within_).count();
+  std::string message = fmt::format("not ready after {:g} s", seconds);
+  if (!readiness_reason_.empty()) message += ": " + readiness_reason_;
+  return Error(Errc::timed_out, std::move(message), name_);
+}
+
+void Machine::settle(std::optional<Error> error, Actions& out) {
+  if (std::exchange(settle_open_, false)) out.emplace_back(action::StartSettled{std::move(error)});
+}
+
+void Machine::settle_when_over(Actions& out) {
+  if (!post_start_over_ || ready_by_) return;
+  const bool never = ready_ && !ready_at_;
+  settle(never ? std::optional(never_ready()) : std::nullopt, out);
+}
+
+/// Asks for the earlier of the two instants that are awaited.
+void Machine::wake(Actions& out) const {
+  if (!deadline_ && !ready_by_) return;
+  const SteadyTime never = SteadyTime::max();
+  out.emplace_back(action::WakeAt{std::min(deadline_.value_or(never), ready_by_.value_or(never))});
+}
+
+/// The watch is over and the process lives: the start is answered.
+void Machine::confirm(Actions& out) {
+  deadline_.reset();
+  enter(State::running, {}, out);
+  if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{});
+  out.emplace_back(action::PostStart{run_});
+  wake(out);
+}
+
+/// A start of what runs already.
+void Machine::answer_running(Actions& out) {
+  out.emplace_back(action::StartEnded{});
+  if (std::exchange(settle_open_, true)) return;  // joins what is still awaited
+  std::optional<Error> error;
+  if (ready_ == false) {
+    std::string reason = "not ready";
+    if (!readiness_reason_.empty()) reason += ": " + readiness_reason_;
+    error = Error(Errc::timed_out, std::move(reason), name_);
+  }
+  settle(std::move(error), out);
 }
 
 /// A start that will not happen, because a stop or restart came first.
 void Machine::abandon_start(Actions& out) {
   ++run_;
   out.emplace_back(action::CancelWork{});
-  if (std::exchange(start_open_, false)) {
-    out.emplace_back(action::StartEnded{Error(Errc::cancelled, "the start was cancelled by a stop", name_)});
-  }
-  if (std::exchange(settle_open_, false)) out.emplace_back(action::StartSettled{});
+  const Error error(Errc::cancelled, "the start was cancelled by a stop", name_);
+  if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{error});
+  settle(error, out);
 }
 
 void Machine::ask_to_end(Actions& out, SteadyTime now) {
   quit_ = killed_ = false;
+  forget_readiness();
   deadline_ = now + options_.grace;
   enter(State::stopping, {}, out);
   out.emplace_back(action::Terminate{});
@@ -93,8 +160,7 @@ void Machine::on(const event::StartAsked&, Actions& out, SteadyTime) {
   restarted_once_ = false;
   switch (state_) {
     case State::running:
-      out.emplace_back(action::StartEnded{});
-      out.emplace_back(action::StartSettled{});
+      answer_running(out);
       return;
     case State::setting_up:
     case State::waiting:
@@ -182,9 +248,16 @@ void Machine::on(const event::WaitProgress& progress, Actions& out, SteadyTime) 
 void Machine::on(const event::Spawned& spawned, Actions& out, SteadyTime now) {
   if (state_ != State::starting) return;
   pid_ = spawned.pid;
+  one_shot_ = spawned.one_shot;
   deadline_ = now + options_.immediate_exit_watch;
+  forget_readiness();
+  if (spawned.ready_within) {
+    ready_ = false;
+    ready_within_ = *spawned.ready_within;
+    ready_by_ = now + ready_within_;
+  }
   out.emplace_back(action::Publish{});
-  out.emplace_back(action::WakeAt{*deadline_});
+  wake(out);
   out.emplace_back(action::WatchReadiness{run_});
 }
 
@@ -192,12 +265,21 @@ void Machine::on(const event::SpawnFailed& failed, Actions& out, SteadyTime) {
   if (state_ == State::starting) fail(failed.error, out);
 }
 
-void Machine::on(const event::Ready& ready, Actions& out, SteadyTime) {
-  if (ready.run != run_ || state_ != State::starting || pid_ <= 0 || collecting_) return;
-  deadline_.reset();
-  enter(State::running, {}, out);
-  if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{});
-  out.emplace_back(action::PostStart{run_});
+void Machine::on(const event::Ready& ready, Actions& out, SteadyTime now) {
+  if (ready.run != run_ || pid_ <= 0 || collecting_) return;
+  if (state_ != State::starting && state_ != State::running) return;
+  if (ready_) {
+    ready_by_.reset();
+    if (!ready_at_) ready_at_ = now;
+    note_readiness(true, ready.note, out);
+  }
+  if (state_ == State::starting) confirm(out);
+  settle_when_over(out);
+}
+
+void Machine::on(const event::NotReady& told, Actions& out, SteadyTime) {
+  if (told.run != run_ || pid_ <= 0 || collecting_ || !ready_) return;
+  if (state_ == State::starting || state_ == State::running) note_readiness(false, told.reason, out);
 }
 
 void Machine::on(const event::Exited& exited, Actions& out, SteadyTime) {
@@ -208,14 +290,18 @@ void Machine::on(const event::Exited& exited, Actions& out, SteadyTime) {
   if (state_ == State::running) {
     ended_unasked_ = true;
     deadline_.reset();
+    forget_readiness();
     ++run_;
     out.emplace_back(action::CancelWork{});
-    enter(State::stopped, "ended by itself: " + exited.status.to_string(), out);
-    if (std::exchange(settle_open_, false)) out.emplace_back(action::StartSettled{});
+    completed_ = one_shot_ && exited.status.success();
+    const std::string reason = (completed_ ? "completed: " : "ended by itself: ") + exited.status.to_string();
+    enter(State::stopped, reason, out);
+    settle(completed_ ? std::nullopt : std::optional(Error(Errc::spawn_failed, reason, name_)), out);
     out.emplace_back(action::Kill{});
   } else if (state_ == State::starting) {
     ended_unasked_ = true;
     deadline_.reset();
+    forget_readiness();
     ++run_;
     out.emplace_back(action::CancelWork{});
     out.emplace_back(action::Kill{});
@@ -228,7 +314,12 @@ void Machine::on(const event::Gone& gone, Actions& out, SteadyTime) {
   collecting_ = false;
   pid_ = -1;
   deadline_.reset();
-  if (state_ == State::starting) {
+  if (state_ == State::starting && one_shot_ && last_exit_->success()) {
+    completed_ = true;
+    enter(State::stopped, "completed: " + last_exit_->to_string(), out);
+    if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{});
+    settle(std::nullopt, out);
+  } else if (state_ == State::starting) {
     std::string message = "ended right after its start with " + last_exit_->to_string();
     if (!gone.tail.empty()) message += ": " + gone.tail;
     fail(Error(Errc::spawn_failed, std::move(message), name_), out);
@@ -242,22 +333,27 @@ void Machine::on(const event::Gone& gone, Actions& out, SteadyTime) {
 void Machine::on(const event::PostStartDone& done, Actions& out, SteadyTime now) {
   if (done.run != run_ || state_ != State::running) return;
   if (done.restart_needed && !std::exchange(restarted_once_, true)) {
-    const bool settle = settle_open_;
-    settle_open_ = false;
+    const bool owed = std::exchange(settle_open_, false);
     abandon_start(out);
     start_after_ = true;
-    settle_open_ = settle;
+    settle_open_ = owed;
     ask_to_end(out, now);
     return;
   }
-  if (std::exchange(settle_open_, false)) out.emplace_back(action::StartSettled{});
+  post_start_over_ = true;
+  settle_when_over(out);
 }
 
 void Machine::on(const event::Woke&, Actions& out, SteadyTime now) {
+  if (ready_by_ && now >= *ready_by_) {
+    ready_by_.reset();
+    settle_when_over(out);
+    if (deadline_ && now < *deadline_) wake(out);
+  }
   if (!deadline_ || now < *deadline_) return;
   deadline_.reset();
   if (state_ == State::starting && pid_ > 0 && !collecting_) {
-    on(event::Ready{run_}, out, now);
+    confirm(out);
     return;
   }
   if (state_ == State::stopping) escalate(out, now);
@@ -280,7 +376,7 @@ void Machine::escalate(Actions& out, SteadyTime now) {
   if (std::exchange(stop_open_, false)) out.emplace_back(action::StopEnded{error});
   if (std::exchange(start_after_, false)) {
     if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{error});
-    if (std::exchange(settle_open_, false)) out.emplace_back(action::StartSettled{});
+    settle(error, out);
   }
 }
 

@@ -138,6 +138,19 @@ std::vector<ProcStat> members_of(const Membership& unit, const std::vector<ProcS
   return members;
 }
 
+bool belongs_to(const Membership& unit, pid_t pid) {
+  const pid_t self = ::getpid();
+  constexpr int deepest = 64;
+  for (int depth = 0; depth < deepest && pid > 1 && pid != self && unit.leader > 0; ++depth) {
+    const auto process = read_stat(pid);
+    if (!process) return false;
+    if (pid == unit.leader || process->session == unit.leader || process->group == unit.leader) return true;
+    if (process->parent == self) return carries_mark(pid, unit.mark);
+    pid = process->parent;
+  }
+  return false;
+}
+
 UniqueFd open_process(pid_t pid, std::uint64_t start_ticks) {
   UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!pidfd) return {};

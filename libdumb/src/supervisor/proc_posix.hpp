@@ -37,6 +37,9 @@ struct Membership {
 };
 std::vector<ProcStat> members_of(const Membership& unit, const std::vector<ProcStat>& processes);
 
+/// Whether one process belongs to a service; looks at it and its ancestors only.
+bool belongs_to(const Membership& unit, pid_t pid);
+
 /// A handle of exactly this process, or an empty one when it is gone or the pid was recycled.
 UniqueFd open_process(pid_t pid, std::uint64_t start_ticks);
 bool signal_process(const UniqueFd& pidfd, int signal) noexcept;

@@ -205,7 +205,7 @@ class Resolver {
     });
   }
 
-  Resolved finish() {
+  Result<Resolved> finish() {
     const std::vector<std::string> paths = own_paths(block_);
     Resolved resolved;
     for (const std::string& word : argv_) resolved.argv.push_back(map_argument(word, paths, request_.root));
@@ -223,6 +223,11 @@ class Resolver {
     for (const auto& [name, value] : own_) env[name] = variables_[name];
     resolved.block["env"] = std::move(env);
     for (const auto& [name, value] : variables_) resolved.env.push_back(name + "=" + value);
+    const auto expand = [this](std::string_view text) { return catalog::expand_text(text, lookup_); };
+    auto readiness = readiness_of(block_, request_.root, expand);
+    if (!readiness)
+      return Error(Errc::invalid_config, readiness.error().message(), request_.block.process_name);
+    resolved.readiness = std::move(*readiness);
     const std::string directory = jsonx::string_at(block_, "config_dir");
     resolved.directory = directory.empty() ? request_.root.prefix() : request_.root.map(directory);
     return resolved;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/offload.hpp"
+#include "supervisor/readiness_asio.hpp"
 
 namespace dumb::supervisor {
 namespace {
@@ -61,6 +62,11 @@ ServiceInfo Unit::info() const {
   info.instance = plan_.instance;
   info.last_exit = machine_.last_exit();
   info.last_exit_at = machine_.last_exit_at();
+  info.ready = machine_.ready();
+  info.readiness_reason = machine_.readiness_reason();
+  info.ready_at = machine_.ready_at();
+  info.becoming_ready = machine_.becoming_ready();
+  info.completed = machine_.completed();
   if (machine_.occupied()) {
     info.pid = machine_.pid();
     info.start_ticks = child_.start_ticks;
@@ -204,6 +210,29 @@ asio::awaitable<std::optional<Error>> Unit::find_fault_of_directory() {
 
 asio::awaitable<void> Unit::do_watch(std::uint64_t run) {
   const auto self = shared_from_this();
+  if (!plan_.readiness) {
+    co_await do_watch_endpoints(run);
+    co_return;
+  }
+  ReadinessWatch watch;
+  watch.settings = *plan_.readiness;
+  watch.launch = plan_.spec;
+  watch.members = membership();
+  watch.line = awaited_line_;
+  watch.notify = std::move(notify_);
+  watch.workers = shared_.workers;
+  watch.tell = [this, run](const ReadinessState& state) {
+    if (state.ready) {
+      feed(event::Ready{run, state.reason});
+    } else {
+      feed(event::NotReady{run, state.reason});
+    }
+  };
+  auto task = watch_readiness(std::move(watch));
+  co_await std::move(task);
+}
+
+asio::awaitable<void> Unit::do_watch_endpoints(std::uint64_t run) {
   if (plan_.endpoints.empty()) co_return;
   asio::steady_timer timer(shared_.executor);
   const health::Endpoint endpoint = plan_.endpoints.front();
@@ -255,8 +284,29 @@ void Unit::perform(const action::StartEnded& todo) {
   }
 }
 
-void Unit::perform(const action::StartSettled&) {
-  if (const auto event = std::exchange(settle_event_, nullptr)) event->set(std::nullopt);
+void Unit::perform(const action::StartSettled& todo) {
+  const bool late = todo.error && machine_.state() == State::running && !machine_.ready_at();
+  if (late) shared_.logs->error(name_ + " is " + todo.error->message());
+  if (const auto event = std::exchange(settle_event_, nullptr)) event->set(todo.error);
+}
+
+/// One line whenever readiness comes or goes.
+void Unit::tell_readiness() {
+  const State state = machine_.state();
+  const bool runs = state == State::starting || state == State::running;
+  const std::optional<bool> ready = runs ? machine_.ready() : std::nullopt;
+  const std::optional<bool> before = std::exchange(told_ready_, ready);
+  if (ready == before || !ready || !machine_.ready_at()) return;
+  const std::string& reason = machine_.readiness_reason();
+  if (!*ready) {
+    shared_.logs->warning(name_ + " is not ready any more" + (reason.empty() ? "" : ": " + reason));
+  } else if (told_once_) {
+    shared_.logs->info(name_ + " is ready again");
+  } else {
+    const auto took = std::chrono::duration_cast<milliseconds>(*machine_.ready_at() - *started_steady_);
+    shared_.logs->info(name_ + " is ready after " + std::to_string(took.count()) + " ms");
+    told_once_ = true;
+  }
 }
 
 void Unit::perform(const action::StopEnded& todo) {
@@ -275,6 +325,7 @@ void Unit::answer_stop() {
 }
 
 void Unit::perform(const action::Publish&) {
+  tell_readiness();
   if (machine_.state() == State::stopped && machine_.ended_unasked() && machine_.last_exit()) {
     const std::string text = name_ + " " + machine_.reason();
     if (machine_.last_exit()->success()) {

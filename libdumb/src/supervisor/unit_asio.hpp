@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "supervisor/event_asio.hpp"
+#include "supervisor/notify_posix.hpp"
 #include "supervisor/proc_posix.hpp"
 
 namespace dumb::supervisor {
@@ -81,7 +82,11 @@ class Unit : public std::enable_shared_from_this<Unit> {
   boost::asio::awaitable<void> do_watch(std::uint64_t run);
   boost::asio::awaitable<void> do_post_start(std::uint64_t run);
   boost::asio::awaitable<void> do_collect();
+  boost::asio::awaitable<void> do_watch_endpoints(std::uint64_t run);
   Result<void> launch();
+  Result<void> prepare_readiness();
+  std::function<bool(std::string_view)> line_watch() const;
+  void tell_readiness();
   Result<void> watch_exit(const Child& child);
   void answer_stop();
   Membership membership() const { return {child_.pid, mark_}; }
@@ -95,6 +100,10 @@ class Unit : public std::enable_shared_from_this<Unit> {
   std::string mark_;
   std::filesystem::path fifo_base_;
   std::optional<logs::CaptureId> capture_;
+  std::shared_ptr<OneShot<bool>> awaited_line_;
+  NotifySocket notify_;
+  std::optional<bool> told_ready_;  // what the log says of this run
+  bool told_once_ = false;
   std::optional<WallTime> started_at_;
   std::optional<SteadyTime> started_steady_;
   std::uint64_t order_ = 0;

@@ -41,6 +41,42 @@ Result<Fifo> make_fifo(const std::filesystem::path& path) {
 
 }  // namespace
 
+/// What has to be there before the child is.
+Result<void> Unit::prepare_readiness() {
+  awaited_line_.reset();
+  notify_ = NotifySocket();
+  told_ready_.reset();
+  told_once_ = false;
+  if (!plan_.readiness) return {};
+  if (std::holds_alternative<readiness::LogLine>(plan_.readiness->how)) {
+    plan_.discard_output = false;  // somebody reads it
+    awaited_line_ = std::make_shared<OneShot<bool>>(shared_.executor);
+  }
+  if (std::holds_alternative<readiness::Notify>(plan_.readiness->how)) {
+    auto socket = open_notify_socket();
+    if (!socket) return socket.error();
+    notify_ = std::move(*socket);
+    // One that this program was given itself is not the child's.
+    std::erase_if(plan_.spec.env,
+                  [](const std::string& entry) { return entry.starts_with("NOTIFY_SOCKET="); });
+    plan_.spec.env.push_back("NOTIFY_SOCKET=" + notify_.address);
+  }
+  return {};
+}
+
+/// Called on the log thread, so it holds nothing that may be destroyed there.
+std::function<bool(std::string_view)> Unit::line_watch() const {
+  if (!awaited_line_) return {};
+  return [matches = line_matcher(std::get<readiness::LogLine>(plan_.readiness->how)),
+          event = std::weak_ptr(awaited_line_), executor = shared_.executor](std::string_view line) {
+    if (!matches(line)) return false;
+    asio::post(executor, [event] {
+      if (const auto written = event.lock()) written->set(true);
+    });
+    return true;
+  };
+}
+
 Result<void> Unit::launch() {
   auto plan = shared_.source->launch_plan(name_);
   if (!plan) return plan.error();
@@ -49,6 +85,7 @@ Result<void> Unit::launch() {
   order_ = number;
   mark_ = "DUMB_UNIT=" + std::to_string(::getpid()) + "-" + std::to_string(number);
   plan_.spec.env.push_back(mark_);
+  if (auto prepared = prepare_readiness(); !prepared) return prepared.error();
   Fifo output;
   Fifo error;
   if (!plan_.discard_output) {
@@ -85,6 +122,7 @@ Result<void> Unit::launch() {
     spec.file = plan_.log_file;
     spec.access_file = plan_.access_file;
     spec.file_threshold = plan_.file_threshold;
+    spec.until = line_watch();
     capture_ = shared_.logs->attach(std::move(spec));
   }
   return {};
@@ -122,7 +160,9 @@ void Unit::perform(const action::Spawn&) {
     const auto status = peek_status(self->child_);
     self->feed(event::Exited{status.value_or(ExitStatus{}), self->shared_.clock->wall()});
   });
-  feed(event::Spawned{child_.pid});
+  std::optional<Duration> ready_within;
+  if (plan_.readiness) ready_within = plan_.readiness->start_timeout;
+  feed(event::Spawned{child_.pid, ready_within, plan_.one_shot});
 }
 
 std::size_t Unit::signal_all(int signal) {

@@ -9,7 +9,6 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <dumb/base/text.hpp>
 #include <dumb/http/client.hpp>
 #include <dumb/supervisor/mounts.hpp>
@@ -18,6 +17,7 @@
 
 #include "base/offload.hpp"
 #include "supervisor/event_asio.hpp"
+#include "supervisor/waker_asio.hpp"
 
 namespace dumb::supervisor {
 namespace {
@@ -30,54 +30,6 @@ using Clock = std::chrono::steady_clock;
 constexpr milliseconds directory_recheck{5'000};
 constexpr milliseconds mount_recheck{30'000};
 constexpr milliseconds mount_try{2'000};
-
-/// Wakes a waiting coroutine: its timer is cancelled by whichever descriptor speaks first. Handlers keep it
-/// alive.
-struct Waker : std::enable_shared_from_this<Waker> {
-  explicit Waker(const asio::any_io_executor& executor) : timer(executor), descriptor(executor) {}
-
-  /// Adopts a descriptor to watch; a negative one leaves only the timer.
-  void watch(int fd) {
-    if (fd >= 0) descriptor.assign(fd);
-  }
-  void arm(asio::posix::descriptor_base::wait_type type) {
-    if (!descriptor.is_open() || std::exchange(armed, true)) return;
-    descriptor.async_wait(type, [self = shared_from_this()](error_code error) {
-      self->armed = false;
-      if (error) return;
-      self->woken = true;
-      self->timer.cancel();
-    });
-  }
-  void close() {
-    error_code ignored;
-    descriptor.close(ignored);
-  }
-
-  asio::steady_timer timer;
-  asio::posix::stream_descriptor descriptor;
-  bool armed = false;
-  bool woken = false;
-};
-
-/// Closes the descriptor however the wait ends, so that its handler ends too.
-struct CloseAtEnd {
-  explicit CloseAtEnd(std::shared_ptr<Waker> owned) : waker(std::move(owned)) {}
-  CloseAtEnd(const CloseAtEnd&) = delete;
-  CloseAtEnd& operator=(const CloseAtEnd&) = delete;
-  ~CloseAtEnd() { waker->close(); }
-  std::shared_ptr<Waker> waker;
-};
-
-/// Sleeps until the descriptor speaks or `limit` is over; false when the coroutine was cancelled.
-asio::awaitable<bool> sleep_on(std::shared_ptr<Waker> waker, asio::posix::descriptor_base::wait_type type,
-                               milliseconds limit) {
-  if (std::exchange(waker->woken, false)) co_return true;
-  waker->arm(type);
-  const bool going_on = co_await pause_for(waker->timer, limit);
-  waker->woken = false;
-  co_return going_on;
-}
 
 /// What a worker found out about a directory: neither path is touched on the event loop.
 struct Seen {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace dumb::logs {
@@ -41,6 +42,9 @@ struct CaptureSpec {
   std::filesystem::path file;         ///< empty: no file of its own
   std::filesystem::path access_file;  ///< traefik's access log; empty: none
   Level file_threshold = Level::info;
+  /// Called on the log thread with every line, without its colours and before any redaction, until it returns
+  /// true; must be quick and must not throw. Empty: nobody looks for a line.
+  std::function<bool(std::string_view line)> until;
 };
 
 using CaptureId = std::uint64_t;

@@ -22,11 +22,15 @@
 /// |            | awaited                        |                                                              |
 /// | starting   | launched, immediate-exit watch | ready or watch over -> running; exit -> failed; stop ->      |
 /// |            |                                | stopping                                                     |
-/// | running    | confirmed                      | exit -> stopped (remains are killed); stop -> stopping;      |
-/// |            |                                | restart -> stopping, then setting_up                         |
+/// | running    | confirmed; a declared          | exit -> stopped (remains are killed); stop -> stopping;      |
+/// |            | readiness may come and go      | restart -> stopping, then setting_up                         |
 /// | stopping   | asked to end, then killed      | nothing left -> stopped (or setting_up by a restart)         |
 /// | backoff    | a restart is pending           | its time, or start -> setting_up; stop -> stopped            |
 /// | failed     | the start failed               | start, restart -> setting_up                                 |
+///
+/// A start is *answered* when running begins. It is *settled* when post-start is over and the readiness the
+/// service declares, if any, is reached or given up; an end, a stop and a failure settle it as well. A one-shot
+/// that ends with code 0 has done its work: from starting it goes to stopped, not to failed.
 ///
 /// A stop or restart pre-empts setting_up and waiting. After an exit the remains are collected before the
 /// next setup begins, so two incarnations never overlap: a start asked for meanwhile is held until then.
@@ -63,12 +67,22 @@ struct WaitProgress {
 };
 struct Spawned {
   pid_t pid = -1;
+  /// Set when the service declares its readiness: how long it may take from the launch (LIF-137).
+  std::optional<Duration> ready_within = std::nullopt;
+  bool one_shot = false;  ///< somebody waits for its end with code 0 (LIF-142)
 };
 struct SpawnFailed {
   Error error;
 };
+/// The service answers, or its declared readiness is reached (again); `note`: what it says of itself.
 struct Ready {
   std::uint64_t run = 0;
+  std::string note = {};
+};
+/// The declared readiness is not reached, or not any more; `reason`: the last answer.
+struct NotReady {
+  std::uint64_t run = 0;
+  std::string reason;
 };
 struct Exited {
   ExitStatus status;
@@ -88,7 +102,7 @@ struct Woke {};
 using Event =
     std::variant<event::StartAsked, event::StopAsked, event::RestartAsked, event::KillAsked, event::SetupDone,
                  event::WaitsDone, event::WaitProgress, event::Spawned, event::SpawnFailed, event::Ready,
-                 event::Exited, event::Gone, event::PostStartDone, event::Woke>;
+                 event::NotReady, event::Exited, event::Gone, event::PostStartDone, event::Woke>;
 
 namespace action {
 struct RunSetup {
@@ -116,8 +130,10 @@ struct WakeAt {
 struct StartEnded {
   std::optional<Error> error;
 };
-/// The start including post-start is over, or has failed: dependents may go on.
-struct StartSettled {};
+/// The start including post-start and declared readiness is over, or has failed: dependents may go on.
+struct StartSettled {
+  std::optional<Error> error = std::nullopt;
+};
 struct StopEnded {
   std::optional<Error> error;
 };
@@ -156,6 +172,16 @@ class Machine {
   bool busy() const noexcept;
   /// SIGKILL was sent in the last stop, whose end may be awaited still.
   bool killing() const noexcept { return killed_; }
+  /// Whether the declared readiness holds; nullopt when none is declared or there is no process.
+  const std::optional<bool>& ready() const noexcept { return ready_; }
+  /// What the last answer or the service itself says; may be empty.
+  const std::string& readiness_reason() const noexcept { return readiness_reason_; }
+  /// When this run became ready first.
+  const std::optional<SteadyTime>& ready_at() const noexcept { return ready_at_; }
+  /// The declared readiness has not been reached in this run yet, and its time is not over.
+  bool becoming_ready() const noexcept { return ready_by_.has_value(); }
+  /// A one-shot whose last run ended by itself with code 0.
+  bool completed() const noexcept { return completed_; }
   bool preemptible() const noexcept { return state_ == State::setting_up || state_ == State::waiting; }
 
  private:
@@ -166,6 +192,14 @@ class Machine {
   void ask_to_end(Actions& out, SteadyTime now);
   void escalate(Actions& out, SteadyTime now);
   void abandon_start(Actions& out);
+  void confirm(Actions& out);
+  void answer_running(Actions& out);
+  void note_readiness(bool ready, const std::string& reason, Actions& out);
+  void forget_readiness();
+  void settle(std::optional<Error> error, Actions& out);
+  void settle_when_over(Actions& out);
+  Error never_ready() const;
+  void wake(Actions& out) const;
 
   void on(const event::StartAsked&, Actions&, SteadyTime);
   void on(const event::StopAsked&, Actions&, SteadyTime);
@@ -177,6 +211,7 @@ class Machine {
   void on(const event::Spawned&, Actions&, SteadyTime);
   void on(const event::SpawnFailed&, Actions&, SteadyTime);
   void on(const event::Ready&, Actions&, SteadyTime);
+  void on(const event::NotReady&, Actions&, SteadyTime);
   void on(const event::Exited&, Actions&, SteadyTime);
   void on(const event::Gone&, Actions&, SteadyTime);
   void on(const event::PostStartDone&, Actions&, SteadyTime);
@@ -188,19 +223,27 @@ class Machine {
   std::string reason_;
   std::uint64_t run_ = 0;
   pid_t pid_ = -1;
-  std::optional<SteadyTime> deadline_;
+  std::optional<SteadyTime> deadline_;  // of the watch or the stop
+  std::optional<SteadyTime> ready_by_;  // readiness is awaited until then
+  Duration ready_within_{};
+  std::optional<bool> ready_;
+  std::string readiness_reason_;
+  std::optional<SteadyTime> ready_at_;
   std::optional<ExitStatus> last_exit_;
   std::optional<WallTime> last_exit_at_;
   bool desired_ = false;
   bool disabled_ = false;
   bool ended_unasked_ = false;
-  bool start_open_ = false;      // a StartEnded is owed
-  bool settle_open_ = false;     // a StartSettled is owed
-  bool stop_open_ = false;       // a StopEnded is owed
-  bool start_after_ = false;     // begin again when the remains are gone
-  bool collecting_ = false;      // the leader has ended, Gone is awaited
-  bool quit_ = false;            // the quit signal was sent in this stop
-  bool killed_ = false;          // SIGKILL was sent in this stop
+  bool start_open_ = false;   // a StartEnded is owed
+  bool settle_open_ = false;  // a StartSettled is owed
+  bool stop_open_ = false;    // a StopEnded is owed
+  bool start_after_ = false;  // begin again when the remains are gone
+  bool collecting_ = false;   // the leader has ended, Gone is awaited
+  bool quit_ = false;         // the quit signal was sent in this stop
+  bool killed_ = false;       // SIGKILL was sent in this stop
+  bool post_start_over_ = false;
+  bool one_shot_ = false;
+  bool completed_ = false;
   bool restarted_once_ = false;  // by post-start, which may ask only once
 };
 

@@ -6,6 +6,8 @@
 #include <dumb/catalog/catalog.hpp>
 #include <dumb/config/manager.hpp>
 #include <dumb/config/snapshot.hpp>
+#include <dumb/supervisor/readiness.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,14 +26,15 @@ struct ResolveRequest {
 
 struct Resolved {
   std::vector<std::string> argv;
-  std::vector<std::string> env;     ///< "NAME=value", sorted by name
-  std::filesystem::path directory;  ///< working directory, mapped
-  json::object block;               ///< the block with its `env` as the child sees it
+  std::vector<std::string> env;        ///< "NAME=value", sorted by name
+  std::filesystem::path directory;     ///< working directory, mapped
+  std::optional<Readiness> readiness;  ///< how it tells that it is ready (CFG-106)
+  json::object block;                  ///< the block with its `env` as the child sees it
 };
 
 /// Command, environment and directory of a launch (LIF-50 to LIF-52, SVC-12): placeholders and ${NAME}
 /// replaced, recomputed members applied, path values mapped beneath the root. Fails with invalid_config when
-/// there is no command or it cannot be split into words.
+/// there is no command or it cannot be split into words, or by readiness_of().
 Result<Resolved> resolve_launch(const ResolveRequest& request);
 
 /// Maps `text` beneath the root when it, or what follows its first '=', starts with one of the block's own

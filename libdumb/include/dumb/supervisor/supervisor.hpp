@@ -10,6 +10,7 @@
 #include <dumb/logs/log_service.hpp>
 #include <dumb/supervisor/launch.hpp>
 #include <dumb/supervisor/machine.hpp>
+#include <dumb/supervisor/readiness.hpp>
 #include <dumb/supervisor/waits.hpp>
 #include <filesystem>
 #include <functional>
@@ -32,6 +33,8 @@ struct LaunchPlan {
   std::filesystem::path access_file;
   Level file_threshold = Level::info;
   std::vector<health::Endpoint> endpoints;  ///< an answering one ends the immediate-exit watch (LIF-56)
+  std::optional<Readiness> readiness;       ///< declared: decides in place of the endpoints
+  bool one_shot = false;  ///< somebody waits for its end with code 0, which is no failure then (LIF-142)
   std::string config_key;
   std::string instance;
   std::string config_hash;  ///< recorded, to tell later whether the running child is of this configuration
@@ -90,6 +93,11 @@ struct ServiceInfo {
   std::filesystem::path access_file;
   std::optional<ExitStatus> last_exit;
   std::optional<WallTime> last_exit_at;
+  std::optional<bool> ready;           ///< of a declared readiness while a process runs (LIF-140)
+  std::string readiness_reason;        ///< last answer, or what the service says of itself; may be empty
+  std::optional<SteadyTime> ready_at;  ///< when this run became ready first
+  bool becoming_ready = false;         ///< not ready in this run yet, and the time for it is not over
+  bool completed = false;              ///< a one-shot whose last run ended by itself with code 0
 };
 
 enum class StopReply { stopped, already_stopping };
@@ -107,7 +115,9 @@ class Supervisor {
   /// Starts a service, or joins a start under way; resolves when it runs (LIF-56). Fails with conflict while
   /// it is being stopped, cancelled when a stop came first, unavailable after refuse_starts(), or the cause.
   boost::asio::awaitable<Result<void>> start(std::string process_name);
-  /// Like start(); resolves when post-start is over too, or the start has failed.
+  /// Like start(); resolves when post-start is over too and a declared readiness is reached, or the start has
+  /// failed (LIF-139). Also fails with timed_out when the readiness was not reached in its time (the service
+  /// goes on running), spawn_failed when the process ended and cancelled when it was stopped before.
   boost::asio::awaitable<Result<void>> start_and_settle(std::string process_name);
   /// Resolves when nothing it started is left; at once with already_stopping when a stop is under way.
   boost::asio::awaitable<Result<StopReply>> stop(std::string process_name);
