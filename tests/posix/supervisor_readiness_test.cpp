@@ -182,6 +182,8 @@ TEST_CASE("a probe that hangs is a failure, and a start gives up after its time"
   REQUIRE_FALSE(again);
   CHECK_THAT(again.error().message(), ContainsSubstring("not ready: "));
   stack.finish();
+  stack.logs.flush();
+  CHECK(times(test::read_text(stack.logs.main_file()), "web is not ready") == 1);
 }
 
 TEST_CASE("an exec probe runs in the service's directory and environment, and readiness comes and goes",

@@ -286,7 +286,7 @@ void Unit::perform(const action::StartEnded& todo) {
 
 void Unit::perform(const action::StartSettled& todo) {
   const bool late = todo.error && machine_.state() == State::running && !machine_.ready_at();
-  if (late) shared_.logs->error(name_ + " is " + todo.error->message());
+  if (late && !std::exchange(told_late_, true)) shared_.logs->error(name_ + " is " + todo.error->message());
   if (const auto event = std::exchange(settle_event_, nullptr)) event->set(todo.error);
 }
 

@@ -104,6 +104,7 @@ class Unit : public std::enable_shared_from_this<Unit> {
   NotifySocket notify_;
   std::optional<bool> told_ready_;  // what the log says of this run
   bool told_once_ = false;
+  bool told_late_ = false;
   std::optional<WallTime> started_at_;
   std::optional<SteadyTime> started_steady_;
   std::uint64_t order_ = 0;

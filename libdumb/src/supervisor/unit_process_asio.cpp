@@ -46,7 +46,7 @@ Result<void> Unit::prepare_readiness() {
   awaited_line_.reset();
   notify_ = NotifySocket();
   told_ready_.reset();
-  told_once_ = false;
+  told_once_ = told_late_ = false;
   if (!plan_.readiness) return {};
   if (std::holds_alternative<readiness::LogLine>(plan_.readiness->how)) {
     plan_.discard_output = false;  // somebody reads it
