@@ -255,6 +255,7 @@ TEST_CASE("the startup plan is told as JSON and as drawings", "[server][DEP-36][
   CHECK(stack.get("/process/startup-plan?process_name=nobody").status == 404);
   CHECK(stack.get("/process/startup-plan?format=pdf").status == 400);
   CHECK(stack.get("/process/startup-plan?include_disabled=perhaps").status == 400);
+  CHECK(stack.get("/process/startup-plan?scope=none").status == 400);
 }
 
 TEST_CASE("how far the first start is, is told before it begins as well", "[server][LIF-32]") {

@@ -77,6 +77,9 @@ Result<PlanAnswer> Engine::Impl::startup_plan(const PlanRequest& request) const 
   const std::string format = text::lower(text::trim(request.format));
   if (format != "json" && format != "dot" && format != "mermaid")
     return Error(Errc::invalid_argument, "format must be 'json', 'dot' or 'mermaid'");
+  const Result<graph::Scope> scope = graph::parse_scope(request.scope);
+  if (!scope) return scope.error();
+  wanted.scope = *scope;
   const graph::Model& model = dependencies();
   if (!text::blank(request.process_name)) {
     const Result<graph::Index> process = model.resolve(request.process_name);

@@ -103,6 +103,11 @@ StackOperation Engine::Impl::report(const StackRun& run) const {
   StackOperation answer = report_of(run, system_clock().now());
   const logs::Redactor redact(manager->secret_values());
   for (StackStep& step : answer.steps) {
+    if (const Result<ServiceStatus> service = status(step.process_name)) {
+      step.service_state = service->state;
+      const bool waits = !run.stops && (step.state == "pending" || step.state == "starting");
+      if (waits && service->state_reason) step.reason = service->state_reason;
+    }
     if (step.reason) step.reason = redact(*step.reason);
     for (std::string& warning : step.warnings) warning = redact(warning);
   }

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <dumb/graph/plan.hpp>
+#include <tuple>
 
 #include "graph/components.hpp"
 
@@ -77,6 +78,22 @@ void add_edges(const Model& model, const HardGraph& graph, Plan& plan) {
   }
 }
 
+/// What is only linked; the levels are made without it.
+void add_links(const Model& model, const HardGraph& graph, Plan& plan) {
+  for (const Index source : graph.nodes) {
+    for (const Edge& edge : model.outgoing(source)) {
+      if (edge.signals.hard() || graph.node_of[edge.target] == HardGraph::npos) continue;
+      EdgeRow row = model.row(edge);
+      plan.edges.push_back({std::move(row.source), std::move(row.target), std::move(row.signals),
+                            row.strength, row.classification, false});
+    }
+  }
+  std::sort(plan.edges.begin(), plan.edges.end(), [](const PlanEdge& a, const PlanEdge& b) {
+    return std::tie(a.source, a.target) < std::tie(b.source, b.target);
+  });
+  plan.edge_count = plan.edges.size();
+}
+
 }  // namespace
 
 std::string timestamp(WallTime time) {
@@ -116,6 +133,7 @@ Result<Plan> plan(const Model& model, const PlanOptions& options, WallTime now) 
   plan.edge_count = graph.edges.targets.size();
   add_groups(model, graph, plan);
   add_edges(model, graph, plan);
+  if (options.scope == Scope::all) add_links(model, graph, plan);
   std::vector<Index> components;
   plan.cycles = cycles_of(model, graph, components);
   for (const Index index : graph.nodes) {

@@ -154,14 +154,16 @@ struct PlanRequest {
   std::string process_name;  ///< only it and what it needs; empty: everything
   std::string include_disabled = "false";
   std::string format = "json";  ///< "json", "dot" or "mermaid"
+  std::string scope;            ///< "runtime", or "all": edges that are only links too
 };
-BOOST_DESCRIBE_STRUCT(PlanRequest, (), (process_name, include_disabled, format))
+BOOST_DESCRIBE_STRUCT(PlanRequest, (), (process_name, include_disabled, format, scope))
 
 /// One service within a start or stop of several.
 struct StackStep {
   std::string process_name;
   std::string state;  ///< "pending", "starting", "ready", "stopping", "stopped", "failed" or "called_off"
-  std::optional<std::string> reason;
+  std::optional<std::string> reason;      ///< why it failed, or what it waits for
+  std::string service_state;              ///< of the service itself, as in GET /process/service-status
   std::vector<std::string> needs;         ///< what had to be over first
   std::vector<std::string> awaits;        ///< those of them that are not over yet
   std::vector<std::string> warnings;      ///< those of them that failed, with the reason
@@ -171,8 +173,8 @@ struct StackStep {
   std::optional<double> took_seconds;     ///< from its own beginning to its end
 };
 BOOST_DESCRIBE_STRUCT(StackStep, (),
-                      (process_name, state, reason, needs, awaits, warnings, last_need, waited_seconds,
-                       running_seconds, took_seconds))
+                      (process_name, state, reason, service_state, needs, awaits, warnings, last_need,
+                       waited_seconds, running_seconds, took_seconds))
 
 /// Answer of POST /process/up, POST /process/down and GET /process/stack-operation.
 struct StackOperation {

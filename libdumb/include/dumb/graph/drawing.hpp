@@ -1,5 +1,6 @@
 #pragma once
 
+#include <dumb/graph/answer.hpp>
 #include <dumb/graph/plan.hpp>
 #include <map>
 #include <string>
@@ -13,6 +14,10 @@ namespace dumb::graph {
 std::string to_dot(const Plan& plan);
 /// Mermaid (DEP-50).
 std::string to_mermaid(const Plan& plan);
+
+/// The surroundings of one process in the shape of a plan, for drawing: its parallel groups, then what is
+/// only linked, and the edges of the answer.
+Plan surroundings(const GraphAnswer& answer);
 
 struct TreeOptions {
   std::string

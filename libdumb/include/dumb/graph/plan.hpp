@@ -30,6 +30,7 @@ Ordering order_of(const Model& model);
 struct PlanOptions {
   std::string process_name;  ///< exact; only it and its transitive prerequisites; "" = everything
   bool include_disabled = false;
+  Scope scope = Scope::runtime;  ///< `all`: edges that are only links too; they order nothing
 };
 
 struct PlanGroup {
@@ -77,6 +78,10 @@ BOOST_DESCRIBE_STRUCT(Plan, (),
 /// The start plan of the enabled processes (DEP-36 to DEP-43). Fails with Errc::not_found when
 /// `options.process_name` names no process.
 Result<Plan> plan(const Model& model, const PlanOptions& options, WallTime now);
+
+/// A longest chain of processes that start one after another, in that order: one per level of `plan`. Of
+/// several the one with the smaller names, from the end. Empty for an empty plan.
+std::vector<std::string> longest_chain(const Plan& plan);
 
 /// What one process waits for in another.
 struct Need {
