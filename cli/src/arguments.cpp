@@ -112,13 +112,16 @@ std::string names_of_group(const std::string& group) {
 
 Result<void> check_counts(const Invocation& invocation) {
   const CommandInfo& command = *invocation.command;
+  using Count = ArgumentInfo::Count;
   std::size_t at = 0;
   for (const ArgumentInfo& argument : command.arguments) {
     const bool given = at < invocation.arguments.size();
-    if (!given && argument.count != ArgumentInfo::Count::optional) {
+    const bool needed = argument.count == Count::one || argument.count == Count::one_or_more;
+    if (!given && needed) {
       return usage_error(fmt::format("{}: {} is missing", command.name, argument.name));
     }
-    at = argument.count == ArgumentInfo::Count::one_or_more ? invocation.arguments.size() : at + 1;
+    const bool takes_all = argument.count == Count::one_or_more || argument.count == Count::any_number;
+    at = takes_all ? invocation.arguments.size() : at + 1;
   }
   if (at < invocation.arguments.size()) {
     return usage_error(fmt::format("{}: unexpected argument '{}'", command.name, invocation.arguments[at]));

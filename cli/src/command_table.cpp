@@ -14,6 +14,7 @@ using Count = ArgumentInfo::Count;
 
 const ArgumentInfo one_name{"NAME", "a service; blanks and letter case do not matter", Count::one};
 const ArgumentInfo names{"NAME", "services; blanks and letter case do not matter", Count::one_or_more};
+const ArgumentInfo any_names{"NAME", "services; without one the whole stack", Count::any_number};
 const ArgumentInfo setting{"SETTING", "/zilean/port or zilean.port", Count::one};
 const OptionInfo root{"--root", "", "DIR", "folder the stack lives in (default: DUMB_ROOT)"};
 const OptionInfo reveal{"--reveal", "", "", "show passwords and tokens"};
@@ -28,6 +29,36 @@ std::vector<CommandInfo> make_commands() {
        "last start of the service.",
        run_ps},
       {"status", "tell all about one service", {one_name}, {}, "", run_status},
+      {"up",
+       "start the stack, or services and all they need",
+       {any_names},
+       {},
+       "Every service starts at the instant its own last need is met. Without NAME all\n"
+       "enabled services; a NAME is enabled. Ends when all are up or have failed;\n"
+       "interrupting it does not end what the server has begun.",
+       run_up},
+      {"down",
+       "stop the stack, or services and all that need them",
+       {any_names},
+       {},
+       "In exact reverse: a service goes when all that need it are gone. They stay\n"
+       "enabled, and the server stays.",
+       run_down},
+      {"graph",
+       "draw what needs what",
+       {{"NAME", "only this service's needs and dependents", Count::optional}},
+       {{"--scope", "", "SCOPE", "runtime (default), or all: also what is only linked"},
+        {"--format", "", "FORMAT", "tree (default), dot, mermaid or json"}},
+       "What a service needs stands below it. Cycles, and needs that nothing meets, are\n"
+       "told below the tree.",
+       run_graph},
+      {"plan",
+       "tell the order of starting, and what it took",
+       {},
+       {},
+       "Services of one level may start at the same time. After a start: how long each\n"
+       "service waited and took, and how long the whole took against its critical path.",
+       run_plan},
       {"start",
        "start services, and enable them",
        {names},
@@ -111,6 +142,8 @@ std::string argument_text(const ArgumentInfo& argument) {
       return fmt::format("[{}]", argument.name);
     case Count::one_or_more:
       return fmt::format("{}...", argument.name);
+    case Count::any_number:
+      return fmt::format("[{}...]", argument.name);
   }
   return {};
 }

@@ -14,7 +14,7 @@ struct Context;
 struct Invocation;
 
 struct ArgumentInfo {
-  enum class Count { one, optional, one_or_more };
+  enum class Count { one, optional, one_or_more, any_number };
   std::string_view name;
   std::string_view summary;
   Count count = Count::one;

@@ -48,6 +48,9 @@ struct Context {
   /// "dumb-cli: text" on standard error; with --json {"error":…, "exit_code":…}. `subject` is the name
   /// the user gave, added when the text has none.
   void report(const Error& error, std::string_view subject = {}) const;
+  /// "dumb-cli: text" on standard error for what went wrong with one service of several, which the JSON
+  /// answer holds as well; silent with --json.
+  void complain(std::string_view text) const;
   /// "dumb-cli: text" on standard error, not an error; silent with --json.
   void note(std::string_view text) const;
 };

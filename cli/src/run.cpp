@@ -48,7 +48,11 @@ void Context::report(const Error& error, std::string_view subject) const {
     system.err(jsonx::print_compact(codec::encode(report)) + '\n');
     return;
   }
-  system.err(fmt::format("{} {}\n", error_style.paint(Color::red, "dumb-cli:"), printable(text)));
+  complain(text);
+}
+
+void Context::complain(std::string_view text) const {
+  if (!json) system.err(fmt::format("{} {}\n", error_style.paint(Color::red, "dumb-cli:"), printable(text)));
 }
 
 void Context::note(std::string_view text) const {

@@ -1,11 +1,9 @@
 #include <fmt/format.h>
-#include <unistd.h>
-
 #include <boost/json.hpp>
 #include <csignal>
 #include <dumb/base/json.hpp>
 
-#include "program.hpp"
+#include "cli_stack.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
 
@@ -14,59 +12,23 @@ using namespace dumb::test;
 
 namespace {
 
-struct Ended {
-  std::optional<int> status;
-  std::string out, err;
-};
-
-/// A dumb-server over a scratch root, and the command line that talks to it.
-class Stack {
+class Stack : public CliStack {
  public:
-  Stack() {
-    const std::string child = test_child();
-    const std::string config = fmt::format(
+  Stack() : CliStack(config()) {}
+  bool comes_up(const std::string& name) const {
+    return eventually([&] { return run({"status", name}).out.find("running for") != std::string::npos; });
+  }
+
+ private:
+  static std::string config() {
+    return fmt::format(
         R"({{"dumb":{{"frontend":{{"enabled":false}}}},)"
         R"("talker":{{"process_name":"Tall Talker","enabled":true,"command":["{0}","--text","hello","--text","again"],)"
         R"("log_file":"/log/talker.log","env":{{"API_TOKEN":"geheim-geheim"}}}},)"
         R"("sleeper":{{"process_name":"Sleeper","enabled":false,"command":["{0}"]}},)"
         R"("crasher":{{"process_name":"Crasher","enabled":false,"command":["{0}","--error","no way","--exit","7"]}}}})",
-        child);
-    // As root the services run as another user, who has to enter it.
-    std::filesystem::permissions(root_.path(), std::filesystem::perms(0755));
-    write_text(root_ / "config/dumb_config.json", config);
-    server_.emplace(std::vector<std::string>{DUMB_SERVER, "--root", root_.path().native(), "--port", "0"},
-                    environment());
-    environment_ = environment();
-    environment_.push_back(fmt::format("DUMB_URL=http://127.0.0.1:{}", server_->listening_port()));
+        test_child());
   }
-
-  /// Services outlive a server that is killed, so it is asked to end.
-  ~Stack() {
-    server_->signal(SIGTERM);
-    server_->wait();
-  }
-
-  std::unique_ptr<Program> begin(std::vector<std::string> words) const {
-    words.insert(words.begin(), DUMB_CLI);
-    return std::make_unique<Program>(words, environment_);
-  }
-  Ended run(std::vector<std::string> words) const {
-    const auto program = begin(std::move(words));
-    const auto status = program->wait();
-    return {status, program->output(), program->errors()};
-  }
-  bool comes_up(const std::string& name) const {
-    return eventually([&] { return run({"status", name}).out.find("running for") != std::string::npos; });
-  }
-  const TempDir& root() const { return root_; }
-  Program& server() { return *server_; }
-
- private:
-  static std::vector<std::string> environment() { return {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TZ=UTC"}; }
-
-  TempDir root_;
-  std::optional<Program> server_;
-  std::vector<std::string> environment_;
 };
 
 }  // namespace
