@@ -22,8 +22,8 @@ Plan surroundings(const GraphAnswer& answer);
 struct TreeOptions {
   std::string
       root;  ///< only this process and what it needs; "" = every process that nothing needs, and cycles
-  bool ascii = false;                        ///< "|-- " instead of box characters
-  std::map<std::string, std::string> notes;  ///< name -> text behind it, such as "running"
+  bool ascii = false;                          ///< "|-- " instead of box characters
+  std::map<std::string, std::string> notes{};  ///< name -> text behind it, such as "running"
 };
 /// What needs what as an indented text, dependencies below their dependents. What was already drawn is
 /// drawn once more without what lies below it; at most 64 levels deep; control characters become blanks. A

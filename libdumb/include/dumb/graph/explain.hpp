@@ -11,7 +11,7 @@ namespace dumb::graph {
 /// How a process is doing, as the supervisor knows it.
 struct ProcessState {
   std::string state = "stopped";  ///< LIF-2
-  std::string reason;             ///< why it is in that state; may be empty
+  std::string reason{};           ///< why it is in that state; may be empty
   bool healthy = false;           ///< meets the condition `healthy`
   bool completed = false;         ///< meets the condition `completed_successfully`
 };

@@ -28,7 +28,7 @@ struct Ordering {
 Ordering order_of(const Model& model);
 
 struct PlanOptions {
-  std::string process_name;  ///< exact; only it and its transitive prerequisites; "" = everything
+  std::string process_name{};  ///< exact; only it and its transitive prerequisites; "" = everything
   bool include_disabled = false;
   Scope scope = Scope::runtime;  ///< `all`: edges that are only links too; they order nothing
 };
