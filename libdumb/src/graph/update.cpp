@@ -119,6 +119,11 @@ void Model::Impl::positions(const config::Snapshot& next) {
 void Model::Impl::take(const config::Snapshot& next, const std::vector<std::string>* changed) {
   generation = next.generation();
   const std::vector<config::BlockRef>& blocks = next.blocks();
+  if (first_) {
+    facts.reserve(blocks.size());
+    by_exact.reserve(blocks.size());
+    for (auto* look_up : {&by_key, &by_lower_name, &by_slug}) look_up->reserve(blocks.size());
+  }
   if (changed == nullptr) {
     std::unordered_set<std::string_view> there;
     for (const config::BlockRef& ref : blocks) there.insert(ref.process_name);

@@ -20,8 +20,8 @@ std::string to_mermaid(const Plan& plan);
 Plan surroundings(const GraphAnswer& answer);
 
 struct TreeOptions {
-  std::string
-      root;  ///< only this process and what it needs; "" = every process that nothing needs, and cycles
+  /// Only this process and what it needs; "" = every process that nothing needs, and cycles.
+  std::string root{};
   bool ascii = false;                          ///< "|-- " instead of box characters
   std::map<std::string, std::string> notes{};  ///< name -> text behind it, such as "running"
 };
