@@ -301,7 +301,7 @@ TEST_CASE("a plan is of the enabled processes, or of what one needs", "[graph][D
   CHECK(graph::plan(model, {.process_name = "X"}, WallTime{}).error().is(Errc::not_found));
 }
 
-TEST_CASE("a chain of 100,000 needs no stack", "[graph][DEP-47]") {
+TEST_CASE("a chain of a hundred thousand needs no stack", "[graph][DEP-47]") {
   constexpr int length = 100'000;
   json::object document;
   document.reserve(length);
@@ -401,6 +401,16 @@ TEST_CASE("a reason names the chain to the root cause", "[graph][DEP-45][LIF-45]
   CHECK(why("After", states) == "waits for Plex, which is running but not healthy yet");
   states["Plex"].healthy = true;
   CHECK(why("After", states).empty());
+  std::string line;
+  graph::ProcessStates waiting;
+  for (int i = 10; i < 50; ++i) {
+    const std::string name = "L" + std::to_string(i);
+    line += ",\"" + name + R"(":{"enabled":true,"process_name":")" + name + R"(","depends_on":["L)" +
+            std::to_string(i + 1) + "\"]}";
+    waiting[name] = {.state = "waiting"};
+  }
+  const graph::Model deep = model_of("{" + line.substr(1) + "}");
+  CHECK(graph::blocking_chain(deep, waiting, *deep.find("L10")).size() == 16);
   CHECK(why("Ring 1", {{"Ring 1", {.state = "waiting"}}, {"Ring 2", {.state = "waiting"}}}) ==
         "waits for Ring 2, which is waiting");
 }
