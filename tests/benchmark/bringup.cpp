@@ -55,8 +55,9 @@ Graph make_graph(std::size_t count, bool chain, std::mt19937& random, const std:
   Graph graph;
   json::object& dumb = graph.document["dumb"].emplace_object();
   dumb["frontend"].emplace_object()["enabled"] = false;
-  graph.document["puid"] = static_cast<std::int64_t>(::geteuid());
-  graph.document["pgid"] = static_cast<std::int64_t>(::getegid());
+  // Services never run as root.
+  graph.document["puid"] = ::geteuid() == 0 ? std::int64_t{1000} : static_cast<std::int64_t>(::geteuid());
+  graph.document["pgid"] = ::geteuid() == 0 ? std::int64_t{1000} : static_cast<std::int64_t>(::getegid());
   std::vector<std::size_t> level(count);
   for (std::size_t i = 0; i < count; ++i) {
     const int delay = chain ? 2'000 : 5'000 + static_cast<int>(random() % 45'000);  // microseconds
@@ -173,6 +174,7 @@ int main(int argc, char** argv) {
   const int runs = argc > 3 ? std::max(1, std::atoi(argv[3])) : 10;
   char scratch[] = "/tmp/dumb-bench.XXXXXX";
   if (::mkdtemp(scratch) == nullptr) fail("no scratch directory");
+  fs::permissions(scratch, fs::perms(0755));
   const fs::path root = fs::path(scratch) / "root";
   measure("random graph", count, false, runs, stub, root);
   measure("chain", 50, true, runs, stub, root);
