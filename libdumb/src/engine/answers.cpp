@@ -105,7 +105,7 @@ Result<ServiceStatus> Engine::Impl::status(std::string_view process_name) const 
     if (const std::string chain = why_waiting(name); !chain.empty())
       reason = chain.starts_with(reason) ? chain : reason + " (" + chain + ")";
   }
-  if (!reason.empty()) answer.state_reason = logs::Redactor(manager->secret_values())(reason);
+  if (!reason.empty()) answer.state_reason = redactor()(reason);
   if (info.pid > 0) answer.pid = info.pid;
   if (info.started_at) answer.started_at = unix_seconds(*info.started_at);
   return answer;
@@ -215,8 +215,7 @@ asio::awaitable<Result<ServiceHealth>> Engine::Impl::status_with_health(std::str
   const std::string name = plain->process_name;
   const health::Verdict verdict = co_await verdict_of(name);
   answer.healthy = verdict.healthy;
-  if (!verdict.reason.empty())
-    answer.health_reason = logs::Redactor(manager->secret_values())(verdict.reason);
+  if (!verdict.reason.empty()) answer.health_reason = redactor()(verdict.reason);
   co_return answer;
 }
 
@@ -256,7 +255,7 @@ asio::awaitable<HealthReport> Engine::Impl::health() {
     report.healthy = false;
     details += (details.empty() ? "" : " | ") + name + ": " + verdict.reason;
   }
-  report.details = one_line(logs::Redactor(manager->secret_values())(details), 200);
+  report.details = one_line(redactor()(details), 200);
   co_return report;
 }
 

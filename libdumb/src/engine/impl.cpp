@@ -137,6 +137,15 @@ void Engine::Impl::configure_logs() {
   log.set_secrets(manager->secret_values());
 }
 
+logs::Redactor Engine::Impl::redactor() const {
+  const std::uint64_t generation = config()->generation();
+  if (!redactor_ || redactor_generation_ != generation) {
+    redactor_ = std::make_unique<logs::Redactor>(manager->secret_values());
+    redactor_generation_ = generation;
+  }
+  return *redactor_;
+}
+
 std::optional<supervisor::Identity> Engine::Impl::service_identity() const {
   return identity_of(config()->effective());
 }

@@ -165,6 +165,8 @@ class Engine::Impl final : public supervisor::ServiceSource {
   asio::awaitable<Result<void>> apply(config::Change change);
   Result<void> reload();
   void configure_logs();
+  /// Hides the secrets of the configuration in force.
+  logs::Redactor redactor() const;
   logs::MainLogOptions log_options() const;
   void refresh_generated(const config::BlockRef& ref);
 
@@ -248,6 +250,8 @@ class Engine::Impl final : public supervisor::ServiceSource {
  private:
   mutable std::unique_ptr<graph::Model> model_;  // of the configuration it was last asked for
   mutable std::optional<graph::Ordering> ordering_;
+  mutable std::unique_ptr<logs::Redactor> redactor_;  // of the configuration's generation below
+  mutable std::uint64_t redactor_generation_ = 0;
 };
 
 }  // namespace dumb::engine

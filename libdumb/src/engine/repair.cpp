@@ -234,7 +234,7 @@ asio::awaitable<Result<void>> Engine::Impl::repair_before_start() {
 /// Fails only with Errc::cancelled, which the coroutine's own state no longer tells then.
 asio::awaitable<Result<void>> Engine::Impl::run_repair(RepairLaunch launch) {
   const std::string name(name_of_repair);
-  const logs::Redactor redact(manager->secret_values());
+  const logs::Redactor redact = redactor();
   const logs::MainLogOptions logging = log_options();
   std::shared_ptr<LineFile> file;
   if (!launch.log_file.empty()) {

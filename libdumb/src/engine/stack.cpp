@@ -101,7 +101,7 @@ std::vector<RolloutItem> Engine::Impl::start_items(const std::set<std::string>& 
 
 StackOperation Engine::Impl::report(const StackRun& run) const {
   StackOperation answer = report_of(run, system_clock().now());
-  const logs::Redactor redact(manager->secret_values());
+  const logs::Redactor redact = redactor();
   for (StackStep& step : answer.steps) {
     if (const Result<ServiceStatus> service = status(step.process_name)) {
       step.service_state = service->state;
@@ -243,7 +243,7 @@ StartupService Engine::Impl::startup_state(const std::string& process_name) cons
   using supervisor::State;
   StartupService out;
   const supervisor::ServiceInfo info = supervisor.info(process_name);
-  const logs::Redactor redact(manager->secret_values());
+  const logs::Redactor redact = redactor();
   if (!info.reason.empty()) out.reason = redact(info.reason);
   switch (info.state) {
     case State::running:
@@ -282,7 +282,7 @@ StartupStatus Engine::Impl::startup_status() const {
   answer.started_at = unix_seconds(started_at);
   if (startup_completed) answer.completed_at = unix_seconds(*startup_completed);
   answer.expected_services = listed(expected_services);
-  const logs::Redactor redact(manager->secret_values());
+  const logs::Redactor redact = redactor();
   for (const std::string& name : expected_services) {
     StartupService state = startup_state(name);
     if (!startup_completed && state.state == "failed")
