@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <array>
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <utility>
@@ -34,6 +35,7 @@ Capture::Capture(CaptureContext& context, CaptureSpec spec)
       output_fd_(std::move(spec.standard_output)),
       error_fd_(std::move(spec.standard_error)),
       drop_access_(spec.format == LineFormat::traefik && spec.access_file.empty()),
+      journal_base_(std::move(spec.journal)),
       until_(std::move(spec.until)) {
   append_line_text(name_, spec.process_name);
   const FileSinkOptions options = context.main.sink_options();
@@ -47,12 +49,22 @@ void Capture::start() {
     if (sink == nullptr || sink->open(context_.clock.time())) continue;
     context_.main.add_own(Level::error, fmt::format("{}: {}", name_, sink->last_error()), context_.clock);
   }
-  open_stream(output_, std::move(output_fd_));
-  open_stream(error_, std::move(error_fd_));
+  if (!journal_base_.empty()) {
+    auto journal = Journal::open(journal_base_);
+    if (journal) {
+      journal_ = std::move(*journal);
+    } else {
+      const std::string text = fmt::format("{}: output may be lost if this program is killed: {}", name_,
+                                           journal.error().to_string());
+      context_.main.add_own(Level::warning, text, context_.clock);
+    }
+  }
+  open_stream(output_, std::move(output_fd_), 0);
+  open_stream(error_, std::move(error_fd_), 1);
   context_.flush_main();
 }
 
-void Capture::open_stream(std::optional<Stream>& stream, UniqueFd fd) {
+void Capture::open_stream(std::optional<Stream>& stream, UniqueFd fd, std::size_t number) {
   if (!fd) return;
   const int flags = ::fcntl(fd.get(), F_GETFL);
   ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK);
@@ -68,6 +80,14 @@ void Capture::open_stream(std::optional<Stream>& stream, UniqueFd fd) {
     return;
   }
   fd.release();
+  stream->number = number;
+  if (journal_) {
+    stream->covered = journal_->position(number);
+    stream->base = stream->covered.offset;
+    stream->previous = stream->covered.level;
+    stream->splitter.go_on(stream->covered.continued);
+    if (journal_->pending(number)) return wait_later(*stream, small_pause);
+  }
   wait(*stream);
 }
 
@@ -85,7 +105,8 @@ void Capture::wait_later(Stream& stream, std::chrono::milliseconds pause) {
   stream.pause.async_wait(
       [self = shared_from_this(), &stream, pause](const boost::system::error_code& error) {
         if (error || self->phase_ != Phase::draining) return;
-        if (pause == closed_pause) return self->on_readable(stream);
+        const bool spooled = self->journal_ && self->journal_->pending(stream.number);
+        if (pause == closed_pause || spooled) return self->on_readable(stream);
         self->wait(stream);
       });
 }
@@ -103,13 +124,18 @@ void Capture::on_readable(Stream& stream) {
   }
 }
 
+ssize_t Capture::take(Stream& stream, char* block, std::size_t size) {
+  const int fd = stream.fd.native_handle();
+  return journal_ ? journal_->read(stream.number, fd, block, size) : ::read(fd, block, size);
+}
+
 /// Reads at most `blocks` blocks and hands out their lines.
 Capture::ReadEnd Capture::read(Stream& stream, int blocks, std::size_t& bytes) {
   context_.clock.update();
   redactor_ = context_.redactor();
   std::vector<char>& block = context_.block;
   for (int i = 0; i < blocks; ++i) {
-    const ssize_t got = ::read(stream.fd.native_handle(), block.data(), block.size());
+    const ssize_t got = take(stream, block.data(), block.size());
     if (got == 0) return ReadEnd::end;
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return errno == EAGAIN ? ReadEnd::empty : ReadEnd::end;
@@ -122,7 +148,9 @@ Capture::ReadEnd Capture::read(Stream& stream, int blocks, std::size_t& bytes) {
       const bool inside =
           std::less_equal<>()(data.data(), text.data()) && std::less<>()(text.data(), tail_from);
       line(stream, text, continued, !inside);
+      stream.covered = {stream.base + stream.splitter.handed(), stream.previous, stream.splitter.cut()};
     });
+    if (journal_) flush();
     if (data.size() < block.size()) return ReadEnd::almost_empty;
   }
   return ReadEnd::more;
@@ -147,17 +175,53 @@ void Capture::line(Stream& stream, std::string_view raw, bool continued, bool ne
   record_ += name_;
   record_ += " subprocess: ";
   append_line_text(record_, found.text);
+  make_room(record_.size(), main, file, false);
   if (main) context_.main.add(found.level, record_, context_.clock.time());
-  if (file) file_->append(record_, context_.clock.time());
+  if (file) file_->add(record_, context_.clock.time());
 }
 
 void Capture::access_line(std::string_view text) {
   if (!access_) return;
   hidden_.clear();
-  access_->append(redactor_.apply(text, hidden_) ? std::string_view(hidden_) : text, context_.clock.time());
+  const std::string_view record = redactor_.apply(text, hidden_) ? std::string_view(hidden_) : text;
+  make_room(record.size(), false, false, true);
+  access_->add(record, context_.clock.time());
+}
+
+/// Sinks write only here and in flush(): all of them together, and never a line whose predecessors wait.
+void Capture::make_room(std::size_t bytes, bool main, bool file, bool access) {
+  const LocalTime& now = context_.clock.time();
+  const bool full = (main && context_.main.writes_for(bytes, now)) ||
+                    (file && file_->writes_for(bytes, now)) || (access && access_->writes_for(bytes, now));
+  if (full) flush();
+}
+
+void Capture::plan_writes() {
+  const LocalTime& now = context_.clock.time();
+  planned_.clear();
+  for (FileSink* sink : {file_.get(), access_.get()}) {
+    if (sink == nullptr) continue;
+    if (auto write = sink->plan_write(now)) planned_.push_back(std::move(*write));
+  }
+  if (auto write = context_.main.plan_write(now)) planned_.push_back(std::move(*write));
+  std::array<StreamPosition, Journal::streams> positions;
+  each_stream([&](Stream& stream) { positions[stream.number] = stream.covered; });
+  journal_->begin(positions, planned_);
 }
 
 void Capture::flush() {
+  if (journal_) plan_writes();
+  write_all();
+  if (!journal_) return;
+  journal_->commit();
+  each_stream([&](Stream& stream) {
+    if (!journal_->trim(stream.number)) return;
+    stream.base = std::uint64_t{0} - stream.splitter.handed();
+    stream.covered.offset = 0;
+  });
+}
+
+void Capture::write_all() {
   for (FileSink* sink : {file_.get(), access_.get()}) {
     if (sink == nullptr) continue;
     sink->flush(context_.clock.time());
@@ -220,6 +284,21 @@ void Capture::finish_step() {
   close();
 }
 
+void Capture::detach() {
+  if (phase_ == Phase::closed) return;
+  if (!journal_) return close();
+  phase_ = Phase::closed;
+  each_stream([](Stream& stream) {
+    boost::system::error_code ignored;
+    stream.pause.cancel();
+    stream.fd.close(ignored);
+  });
+  flush();
+  journal_.reset();
+  file_.reset();
+  access_.reset();
+}
+
 void Capture::close() {
   if (phase_ == Phase::closed) return;
   phase_ = Phase::closed;
@@ -227,12 +306,14 @@ void Capture::close() {
   each_stream([&](Stream& stream) {
     stream.splitter.finish(
         [&](std::string_view text, bool continued) { line(stream, text, continued, true); });
+    stream.covered = {stream.base + stream.splitter.handed(), stream.previous, false};
     if (std::string text = stream.tail.text(); !text.empty()) tail = std::move(text);
     boost::system::error_code ignored;
     stream.pause.cancel();
     stream.fd.close(ignored);
   });
   flush();
+  journal_.reset();
   file_.reset();
   access_.reset();
   const auto closed = std::exchange(closed_, nullptr);

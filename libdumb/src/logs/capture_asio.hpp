@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "logs/journal_posix.hpp"
 #include "logs/main_log_posix.hpp"
 #include "logs/splitter.hpp"
 #include "logs/tail.hpp"
@@ -40,6 +41,8 @@ class Capture : public std::enable_shared_from_this<Capture> {
   void poll();
   /// LogService::finish(); `closed` runs before `done`.
   void finish(std::chrono::milliseconds limit, std::function<void()> closed, Done done);
+  /// Ends at once and leaves everything to whoever goes on with the journal.
+  void detach();
   /// Ends at once with what has been read: lines that are not terminated included.
   void close();
 
@@ -53,9 +56,12 @@ class Capture : public std::enable_shared_from_this<Capture> {
     LineSplitter splitter;
     Tail tail;
     Level previous = Level::info;
+    std::size_t number = 0;  ///< in the journal
+    std::uint64_t base = 0;  ///< where in the spool the splitter began
+    StreamPosition covered;  ///< lines up to here are with the sinks
   };
 
-  void open_stream(std::optional<Stream>& stream, UniqueFd fd);
+  void open_stream(std::optional<Stream>& stream, UniqueFd fd, std::size_t number);
   void wait(Stream& stream);
   void wait_later(Stream& stream, std::chrono::milliseconds pause);
   void on_readable(Stream& stream);
@@ -63,7 +69,11 @@ class Capture : public std::enable_shared_from_this<Capture> {
   void line(Stream& stream, std::string_view raw, bool continued, bool near_end);
   void access_line(std::string_view text);
   void emit(Level level, std::string_view text);
+  ssize_t take(Stream& stream, char* block, std::size_t size);
+  void make_room(std::size_t bytes, bool main, bool file, bool access);
   void flush();
+  void write_all();
+  void plan_writes();
   void report(FileSink& sink);
   void finish_step();
   template <class Visit>
@@ -82,6 +92,9 @@ class Capture : public std::enable_shared_from_this<Capture> {
   std::optional<Stream> output_, error_;
   std::unique_ptr<FileSink> file_, access_;
   bool drop_access_ = false;
+  std::filesystem::path journal_base_;
+  std::unique_ptr<Journal> journal_;
+  std::vector<PlannedWrite> planned_;
   std::function<bool(std::string_view)> until_;
   Redactor redactor_;
   // Scratch space, so that a line costs no allocation.

@@ -91,6 +91,26 @@ bool FileSink::open_file() {
 }
 
 void FileSink::append(std::string_view record, const LocalTime& now) {
+  add(record, now);
+  if (pending_.size() >= batch) flush(now);
+}
+
+bool FileSink::writes_for(std::size_t bytes, const LocalTime& now) const {
+  if (pending_.empty()) return false;
+  return pending_.size() >= batch ||
+         must_rotate(opened_, now.date, size_ + pending_.size(), bytes + 1, options_.max_size);
+}
+
+std::optional<PlannedWrite> FileSink::plan_write(const LocalTime& now) {
+  if (pending_.empty()) return std::nullopt;
+  follow(now);
+  struct stat status {};
+  if (!ensure_open(now) || !regular_ || ::fstat(fd_.get(), &status) != 0) return std::nullopt;
+  return PlannedWrite{file_, status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
+                      pending_.size()};
+}
+
+void FileSink::add(std::string_view record, const LocalTime& now) {
   const std::uint64_t size = size_ + pending_.size();
   if (must_rotate(opened_, now.date, size, record.size() + 1, options_.max_size)) {
     flush(now);
@@ -98,7 +118,6 @@ void FileSink::append(std::string_view record, const LocalTime& now) {
   }
   pending_ += record;
   pending_ += '\n';
-  if (pending_.size() >= batch) flush(now);
 }
 
 void FileSink::flush(const LocalTime& now) {

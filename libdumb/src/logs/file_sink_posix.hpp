@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "logs/journal_posix.hpp"
 #include "logs/record.hpp"
 
 namespace dumb::logs {
@@ -41,8 +42,15 @@ class FileSink {
 
   /// Adds a record (LF is added here) to what the next flush() writes.
   void append(std::string_view record, const LocalTime& now);
+  /// append() without any write, unless the record begins a new file. Ask writes_for() first.
+  void add(std::string_view record, const LocalTime& now);
+  /// Whether what was appended should be written before a record of `bytes` bytes is added: it is much, or
+  /// the record begins a new file.
+  bool writes_for(std::size_t bytes, const LocalTime& now) const;
   /// Writes what was appended.
   void flush(const LocalTime& now);
+  /// What the next flush() at this time will write, and where; nullopt: nothing, or to no file that grows.
+  std::optional<PlannedWrite> plan_write(const LocalTime& now);
 
   /// The loss that ended with the last flush.
   std::optional<Loss> take_recovered();

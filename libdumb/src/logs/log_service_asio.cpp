@@ -138,6 +138,19 @@ class LogService::Impl {
     done.get_future().wait();
   }
 
+  void detach_all() {
+    std::promise<void> done;
+    asio::post(io_, [this, &done] {
+      flush_everything();
+      const auto captures = captures_;
+      for (const auto& [id, capture] : captures) capture->detach();
+      captures_.clear();
+      flush_main();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+
   Subscribers& subscribers() { return main_.subscribers(); }
   std::filesystem::path main_file() const { return main_.file(); }
 
@@ -283,6 +296,9 @@ void LogService::finish(CaptureId id, std::chrono::milliseconds limit,
                         std::function<void(std::string tail)> done) {
   impl_->finish(id, limit, std::move(done));
 }
+void LogService::detach_all() {
+  impl_->detach_all();
+}
 std::uint64_t LogService::subscribe(std::function<void(const std::string& line)> callback) {
   return impl_->subscribers().add(std::move(callback));
 }
@@ -294,6 +310,13 @@ void LogService::flush() {
 }
 std::filesystem::path LogService::main_file() const {
   return impl_->main_file();
+}
+
+void settle_captures(const std::filesystem::path& directory) {
+  settle_journals(directory);
+}
+void remove_journal(const std::filesystem::path& journal) {
+  Journal::remove(journal);
 }
 
 }  // namespace dumb::logs

@@ -92,7 +92,7 @@ FileSinkOptions MainLog::sink_options() const {
 }
 
 void MainLog::add(Level level, const std::string& record, const LocalTime& time) {
-  sink_->append(record, time);
+  sink_->add(record, time);
   if (options_.standard_output)
     console_.append(record, options_.color ? color_of(level) : std::string_view());
   subscribers_.tell(record);
@@ -102,6 +102,7 @@ void MainLog::add_own(Level level, std::string_view message, const RecordClock& 
   std::string record;
   begin_record(record, clock.text(), level);
   append_message(record, message);
+  if (sink_->writes_for(record.size(), clock.time())) sink_->flush(clock.time());
   add(level, record, clock.time());
 }
 

@@ -62,6 +62,9 @@ class MainLog {
 
   /// A whole record without its LF, redacted.
   void add(Level level, const std::string& record, const LocalTime& time);
+  /// FileSink::writes_for() and plan_write() of its file.
+  bool writes_for(std::size_t bytes, const LocalTime& now) const { return sink_->writes_for(bytes, now); }
+  std::optional<PlannedWrite> plan_write(const LocalTime& now) { return sink_->plan_write(now); }
   /// Writes what was added. False when standard output has to be tried again later.
   bool flush(RecordClock& clock);
   void drain_console(std::chrono::milliseconds limit) { console_.drain(limit); }

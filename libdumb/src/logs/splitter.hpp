@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,8 @@ class LineSplitter {
       std::string_view piece = block.substr(0, at);
       block.remove_prefix(ended ? at + 1 : block.size());
       if (ended && partial_.empty() && piece.size() <= limit) {
+        handed_ += piece.size() + 1;
+        cut_ = false;
         if (!continued_ || !piece.empty()) emit(piece, continued_);
         continued_ = false;
         continue;
@@ -33,12 +36,16 @@ class LineSplitter {
         piece.remove_prefix(room);
         const std::string held = partial_.substr(partial_.size() - torn(partial_, piece.front()));
         partial_.resize(partial_.size() - held.size());
+        handed_ += partial_.size();
+        cut_ = true;
         release(emit);
         partial_ = held;
         continued_ = true;
       }
       partial_.append(piece);
       if (ended) {
+        handed_ += partial_.size() + 1;
+        cut_ = false;
         if (!partial_.empty()) release(emit);
         continued_ = false;
       }
@@ -48,9 +55,19 @@ class LineSplitter {
   /// Hands out what came after the last LF, if anything.
   template <class Emit>
   void finish(Emit&& emit) {
+    handed_ += partial_.size();
+    cut_ = false;
     if (!partial_.empty()) release(emit);
     continued_ = false;
   }
+
+  /// How many bytes of the stream the lines handed out so far stand for, the one being emitted and its LF
+  /// included.
+  std::uint64_t handed() const noexcept { return handed_; }
+  /// Whether a further part follows the line handed out last.
+  bool cut() const noexcept { return cut_; }
+  /// Goes on in the middle of a line whose first parts somebody else has handed out.
+  void go_on(bool continued) noexcept { continued_ = cut_ = continued; }
 
  private:
   template <class Emit>
@@ -72,6 +89,8 @@ class LineSplitter {
 
   std::string partial_;
   bool continued_ = false;
+  std::uint64_t handed_ = 0;
+  bool cut_ = false;
 };
 
 }  // namespace dumb::logs

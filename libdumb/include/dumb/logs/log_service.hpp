@@ -42,6 +42,9 @@ struct CaptureSpec {
   std::filesystem::path file;         ///< empty: no file of its own
   std::filesystem::path access_file;  ///< traefik's access log; empty: none
   Level file_threshold = Level::info;
+  /// Where a journal of what was read and written is kept, without suffix; empty: none. With one no output is
+  /// lost or written twice when this program is killed, and a capture attached to the same journal goes on.
+  std::filesystem::path journal;
   /// Called on the log thread with every line, without its colours and before any redaction, until it returns
   /// true; must be quick and must not throw. Empty: nobody looks for a line.
   std::function<bool(std::string_view line)> until;
@@ -71,6 +74,10 @@ class LogService final : public Log {
   /// are none.
   void finish(CaptureId id, std::chrono::milliseconds limit, std::function<void(std::string tail)> done);
 
+  /// Gives every capture up where it stands: what was read is in the files, journals stay for whoever goes
+  /// on. Blocks until that is so.
+  void detach_all();
+
   /// Called on the log thread with the text of every main-log record as it stands in the file, without
   /// newline. The callback must not block. Returns an id for unsubscribe().
   std::uint64_t subscribe(std::function<void(const std::string& line)> callback);
@@ -85,5 +92,11 @@ class LogService final : public Log {
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// Settles what a killed program left in the journals of this directory. Call it before the LogService whose
+/// files they name is made.
+void settle_captures(const std::filesystem::path& directory);
+/// Removes the journal of a capture that has ended.
+void remove_journal(const std::filesystem::path& journal);
 
 }  // namespace dumb::logs
