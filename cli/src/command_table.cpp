@@ -88,6 +88,16 @@ std::vector<CommandInfo> make_commands() {
        "With --json one object per line. While following, a server that goes away is\n"
        "waited for.",
        run_logs},
+      {"events",
+       "tell what happened to the services, and why",
+       {{"NAME", "a service, or 'dumb' for the stack; default: all", Count::optional}},
+       {{"--lines", "-n", "N", "how many, or all that are kept; default 50"},
+        {"--since", "", "WHEN", "from a sequence number, a span (10m) or a time on"},
+        {"--follow", "-f", "", "go on with what happens until interrupted"}},
+       "WHEN is 1234, 90s, 10m, 1h30m, 2d, 2026-02-11 or 2026-02-11T12:00 with Z or an\n"
+       "offset, else local time. Events outlive the server; following waits for one that\n"
+       "goes away and misses nothing. With --json one object per line.",
+       run_events},
       {"config validate",
        "check a configuration file without a server",
        {{"FILE", "default: config/dumb_config.json beneath the root", Count::optional}},

@@ -21,6 +21,7 @@ Result<ExitCode> run_down(Context& context, const Invocation& invocation);
 Result<ExitCode> run_graph(Context& context, const Invocation& invocation);
 Result<ExitCode> run_plan(Context& context, const Invocation& invocation);
 Result<ExitCode> run_logs(Context& context, const Invocation& invocation);
+Result<ExitCode> run_events(Context& context, const Invocation& invocation);
 Result<ExitCode> run_config_validate(Context& context, const Invocation& invocation);
 Result<ExitCode> run_config_show(Context& context, const Invocation& invocation);
 Result<ExitCode> run_config_get(Context& context, const Invocation& invocation);

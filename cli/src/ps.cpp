@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t parallel_requests = 8;
 constexpr std::size_t log_lines_shown = 5;
+constexpr std::size_t events_shown = 5;
 
 Result<engine::ServiceHealth> health_of(const Client& client, const std::string& name) {
   return client.get_as<engine::ServiceHealth>("/process/service-status",
@@ -38,6 +39,13 @@ std::vector<std::string> last_log_lines(const Client& client, const std::string&
   const std::size_t first = lines.size() > log_lines_shown ? lines.size() - log_lines_shown : 0;
   for (std::size_t i = first; i < lines.size(); ++i) kept.emplace_back(lines[i]);
   return kept;
+}
+
+// A server without events has nothing to tell.
+std::vector<engine::Event> last_events(const Client& client, const std::string& name) {
+  auto list = client.get_as<engine::EventList>(
+      "/process/events", {{"limit", std::to_string(events_shown)}, {"process_name", name}});
+  return list ? std::move(list->events) : std::vector<engine::Event>();
 }
 
 }  // namespace
@@ -74,8 +82,9 @@ Result<ExitCode> run_status(Context& context, const Invocation& invocation) {
   const std::string& name = health->process_name;
   const auto detail = context.client.get_as<engine::ProcessDetail>("/process", {{"process_name", name}});
   if (!detail && exit_code(detail.error().code()) != ExitCode::unknown_name) return detail.error();
-  const ServiceReport report =
+  ServiceReport report =
       service_report(*health, detail ? &*detail : nullptr, last_log_lines(context.client, name));
+  report.events = last_events(context.client, name);
   context.print(context.json
                     ? jsonx::print(codec::encode(report))
                     : render_service(report, context.system.now(), context.system.local_time, context.style));

@@ -7,6 +7,7 @@
 #include <dumb/base/text.hpp>
 #include <dumb/health/health.hpp>
 
+#include "event_lines.hpp"
 #include "table.hpp"
 
 namespace dumb::cli {
@@ -209,6 +210,15 @@ std::string render_service(const ServiceReport& report, double now, const LocalT
   lines.add("Last exit", exit_text(report.restart, now, local_time));
   lines.add("Log file", report.log_file.value_or(""));
   std::string text = style.paint(Color::bold, printable(report.process_name)) + '\n' + lines.take();
+  if (!report.events.empty()) {
+    text += '\n' + style.paint(Color::dim, "How it came to this:") + '\n';
+    Style indented = style;
+    if (indented.width > 2) indented.width -= 2;
+    EventColumns columns = event_columns(report.events);
+    columns.name = 0;
+    for (const engine::Event& event : report.events)
+      text += "  " + event_line(event, columns, local_time, indented) + '\n';
+  }
   if (!report.last_log_lines.empty()) {
     text += '\n';
     for (const std::string& line : report.last_log_lines) text += "  " + printable(line) + '\n';

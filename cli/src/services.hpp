@@ -55,11 +55,12 @@ struct ServiceReport {
   std::optional<std::string> version;
   std::optional<std::string> log_file;
   engine::RestartInfo restart;
+  std::vector<engine::Event> events;  ///< how it came to this, oldest first
   std::vector<std::string> last_log_lines;
 };
 BOOST_DESCRIBE_STRUCT(ServiceReport, (),
                       (process_name, config_key, enabled, status, state, state_reason, healthy, health_reason,
-                       pid, started_at, ports, version, log_file, restart, last_log_lines))
+                       pid, started_at, ports, version, log_file, restart, events, last_log_lines))
 
 /// `detail` is null for a process without a block of its own.
 ServiceReport service_report(const engine::ServiceHealth& health, const engine::ProcessDetail* detail,

@@ -68,6 +68,10 @@ asio::awaitable<Result<Status>> status(engine::Engine& engine, StatusQuery query
   co_return Status(std::move(*plain));
 }
 
+asio::awaitable<Result<engine::EventList>> events(engine::Engine& engine, engine::EventQuery query, Nothing) {
+  return engine.events(std::move(query));
+}
+
 asio::awaitable<Result<engine::Capabilities>> capabilities(engine::Engine& engine, Nothing, Nothing) {
   co_return engine.capabilities();
 }
@@ -127,6 +131,10 @@ std::vector<Route> process_routes() {
                             .path = "/process/service-status",
                             .summary = "Status of a process, with its health when asked for"},
                            &status));
+  out.push_back(make_route({.method = "GET",
+                            .path = "/process/events",
+                            .summary = "What happened to processes, behind a cursor; waits for it if asked"},
+                           &events));
   out.push_back(
       make_route({.method = "GET", .path = "/process/capabilities", .summary = "Features this server has"},
                  &capabilities));

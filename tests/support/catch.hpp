@@ -15,8 +15,12 @@
 #ifdef DUMB_CATCH2_V3
 using Catch::Approx;
 using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::EndsWith;
+using Catch::Matchers::StartsWith;
 #else
 using Catch::Matchers::Contains;
+using Catch::Matchers::EndsWith;
+using Catch::Matchers::StartsWith;
 inline auto ContainsSubstring(const std::string& part) {
   return Contains(part);
 }

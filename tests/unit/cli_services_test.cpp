@@ -126,7 +126,7 @@ TEST_CASE("ps says when there is nothing to show", "[cli]") {
   CHECK(program.out == "[]\n");
 }
 
-TEST_CASE("status tells all about one service", "[cli]") {
+TEST_CASE("status tells all about one service", "[cli][LIF-158]") {
   CliProgram program;
   program.answer(
       status_call("zilean"),
@@ -145,6 +145,12 @@ TEST_CASE("status tells all about one service", "[cli]") {
       "GET /logs?process_name=Zilean&tail_bytes=8192",
       R"({"process_name":"Zilean","size":30,"cursor":30,"chunk":"one\ntwo\nthree\nfour\nfive\nsix \u001b[2J\n",)"
       R"("reset":true,"log":null,"file_id":"1:2"})");
+  program.answer(
+      "GET /process/events?limit=5&process_name=Zilean",
+      R"({"events":[{"seq":7,"time":1770809990.5,"process_name":"Zilean","state":"stopped","previous":"running",)"
+      R"j("reason":"ended by itself: signal 9 (KILL)","cause":"exit","pid":300,"exit":"signal 9 (KILL)"},)j"
+      R"({"seq":8,"time":1770809999,"process_name":"Zilean","state":"running","previous":"starting",)"
+      R"("reason":null,"cause":"restart_policy","pid":311,"exit":null}],"cursor":8,"oldest":1,"lost":false})");
   CHECK(program.run({"status", "zilean"}) == 0);
   check_golden("status_pipe.txt", program.out);
   program.terminal(100);

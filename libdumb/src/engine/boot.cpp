@@ -106,6 +106,7 @@ asio::awaitable<void> Engine::Impl::prepare_host() {
 
 asio::awaitable<void> Engine::Impl::boot() {
   log.info(logs::start_marker(version(manager->environment()), ::getpid()));
+  tell_start();
   write_run_files();
   std::set<std::string> names = enabled_names();
   expected_services = names;
@@ -127,7 +128,7 @@ asio::awaitable<void> Engine::Impl::boot() {
   for (const std::string& name : names) {
     if (const auto* ref = config()->find(name)) refresh_generated(*ref);
   }
-  phase = Phase::starting_services;
+  enter_phase(Phase::starting_services, cause::boot);
   write_run_files();
   const auto run = runs.up("boot", start_items(names));
   stabilizer_timer = event_of(context);

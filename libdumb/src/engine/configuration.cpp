@@ -20,7 +20,10 @@ asio::awaitable<Result<void>> Engine::Impl::apply(config::Change change) {
   auto work = [this, shared] { return manager->write(*shared); };
   const Result<void> written = co_await offload(workers, work);
   if (!written) co_return written.error();
+  const bool saved = !shared->file_edits.empty();
   manager->commit(std::move(*shared));
+  tell_stack(cause::config,
+             saved ? "the configuration was changed and saved" : "the configuration was changed");
   co_return Result<void>();
 }
 
@@ -75,9 +78,11 @@ Result<void> Engine::Impl::reload() {
   auto done = manager->reload();
   if (!done) {
     log.error("the configuration is not reloaded, the running one stays: " + done.error().to_string());
+    tell_stack(cause::reload, "the configuration was not read again: " + done.error().to_string());
   } else {
     set_up.clear();
     log.info("the configuration was read again");
+    tell_stack(cause::reload, "the configuration was read again");
   }
   return done;
 }

@@ -104,6 +104,7 @@ Engine::Impl::Impl(asio::io_context& io, Options opened, catalog::Catalog known,
       save_gate(io.get_executor()),
       probe_gate(io.get_executor(), most_probes),
       started_at(system_clock().wall()),
+      events({context, workers, log, background}, event_file()),
       runs(io, supervisor, log, background, run_hooks()) {
   log.set_secrets(manager->secret_values());
   manager->on_change([this](const std::vector<JsonPath>&) { configure_logs(); });
@@ -237,6 +238,10 @@ std::vector<std::string> Engine::allowed_hosts() const {
   if (list == nullptr || !list->is_array()) return hosts;
   for (const json::value& host : list->get_array()) hosts.push_back(jsonx::scalar_text(host));
   return hosts;
+}
+
+asio::awaitable<Result<EventList>> Engine::events(EventQuery query) {
+  return impl_->query_events(std::move(query));
 }
 
 asio::awaitable<void> Engine::boot() {

@@ -29,6 +29,8 @@
 #include <vector>
 
 #include "base/offload.hpp"
+#include "engine/event_causes.hpp"
+#include "engine/event_recorder_asio.hpp"
 #include "engine/plex_repair.hpp"
 #include "engine/stack_runs.hpp"
 #include "supervisor/event_asio.hpp"
@@ -67,7 +69,20 @@ class Engine::Impl final : public supervisor::ServiceSource {
   supervisor::StopPlan stop_plan(const std::string& process_name) override;
   asio::awaitable<Result<bool>> post_start(std::string process_name) override;
   asio::awaitable<void> after_stop(std::string process_name) override;
+  void entered(const supervisor::ServiceInfo& at) override;
   void changed(const std::string& process_name) override;
+
+  // Events (events.cpp)
+  void enter_phase(Phase next, std::string_view cause, const std::string& reason = {});
+  void tell_stack(std::string_view cause, const std::string& reason);
+  void tell_start();
+  /// Why `run` is about to start or stop the service.
+  void tell_cause(const StackRun& run, const std::string& process_name);
+  std::string failures_text() const;
+  asio::awaitable<Result<EventList>> query_events(EventQuery query);
+  Result<std::string> name_in_events(std::string_view process_name) const;
+  EventFile event_file() const;
+  std::optional<std::string> redacted(const std::string& reason) const;
 
   // Boot and shutdown (boot.cpp)
   asio::awaitable<void> boot();
@@ -226,6 +241,8 @@ class Engine::Impl final : public supervisor::ServiceSource {
   std::set<std::string> bounded_waits;  // started through the API: its waits have a limit
   std::map<std::string, setup::Outcome::Companion> companions;
   std::size_t background = 0;  // coroutines of the engine's own under way
+  EventCauses causes;
+  EventRecorder events;
   StackRuns runs;
   std::map<std::string, std::optional<std::string>> last_versions;  // as last listed
   std::set<std::string> expected_services;                          // enabled when the boot began (LIF-31)

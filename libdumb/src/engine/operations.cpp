@@ -69,6 +69,7 @@ asio::awaitable<Result<OperationReply>> Engine::Impl::start(std::string process_
   }
   if (supervisor.busy(name)) co_return Error(Errc::conflict, "another operation is under way", name);
   api_start.insert(name);
+  causes.asked(name, Ask::start, cause::api, "a start was asked for");
   const Result<void> started = co_await supervisor.start(name);
   if (!started) co_return Error(started.error().code(), started.error().message(), name);
   co_return reply("Service started successfully", name);
@@ -78,6 +79,7 @@ asio::awaitable<Result<OperationReply>> Engine::Impl::start(std::string process_
 asio::awaitable<bool> Engine::Impl::stop_agent_of(std::string config_key) {
   const std::string agent = "pgAgent";
   if (config_key != "postgres" || supervisor.info(agent).pid <= 0) co_return false;
+  causes.asked(agent, Ask::stop, cause::needs, "its database is about to stop");
   const Result<void> stopped = co_await supervisor.stop_and_wait(agent);
   if (!stopped) log.warning(stopped.error().to_string());
   co_return true;
@@ -88,6 +90,7 @@ asio::awaitable<void> Engine::Impl::start_agent() {
   const std::string agent = "pgAgent";
   const auto admins = config()->of_key("pgadmin");
   if (admins.empty() || !admins.front()->enabled) co_return;
+  causes.asked(agent, Ask::start, cause::needs, "its database was started anew");
   const Result<void> started = co_await supervisor.start(agent);
   if (!started) log.warning(agent + " failed to start: " + started.error().message());
 }
@@ -101,6 +104,7 @@ asio::awaitable<Result<OperationReply>> Engine::Impl::stop(std::string process_n
   const std::string key = ref->config_key;
   if (key == "plex") repair.start_again = false;
   co_await stop_agent_of(key);
+  causes.asked(name, Ask::stop, cause::api, "a stop was asked for");
   const Result<supervisor::StopReply> stopped = co_await supervisor.stop(name);
   if (!stopped) co_return Error(stopped.error().code(), stopped.error().message(), name);
   const bool joined = *stopped == supervisor::StopReply::already_stopping;
@@ -118,6 +122,7 @@ asio::awaitable<Result<OperationReply>> Engine::Impl::restart(std::string proces
   const std::string key = ref->config_key;
   const bool agent = co_await stop_agent_of(key);
   api_start.insert(name);
+  causes.asked(name, Ask::restart, cause::api, "a restart was asked for");
   const Result<void> started = co_await supervisor.restart(name);
   if (!started) co_return Error(started.error().code(), started.error().message(), name);
   if (agent) co_await start_agent();

@@ -198,7 +198,10 @@ asio::awaitable<void> Engine::Impl::repair_and_start_again(std::string plex) {
     const Repairing repairing(*this);
     repair.start_again = supervisor.info(plex).pid > 0 || supervisor.busy(plex);
     Result<void> stopped;
-    if (repair.start_again) stopped = co_await supervisor.stop_and_wait(plex);
+    if (repair.start_again) {
+      causes.asked(plex, Ask::stop, cause::repair, "its database is repaired");
+      stopped = co_await supervisor.stop_and_wait(plex);
+    }
     if (stopped) {
       try {
         const Result<void> run = co_await run_repair(*launch);
@@ -215,6 +218,7 @@ asio::awaitable<void> Engine::Impl::repair_and_start_again(std::string plex) {
   // It ran as root: configuring gives what it wrote back to the service user.
   set_up.erase(plex);
   repair.just_ran = true;
+  causes.asked(plex, Ask::start, cause::repair, "the repair of its database is over");
   const Result<void> started = co_await supervisor.start(plex);
   repair.just_ran = false;
   if (!started) log.error(plex + " did not start again after its repair: " + started.error().to_string());

@@ -33,7 +33,7 @@ asio::awaitable<void> Engine::Impl::shutdown() {
   shutdown_begun = system_clock().now();
   shutdown_done = std::make_shared<asio::steady_timer>(context);
   shutdown_done->expires_at(asio::steady_timer::time_point::max());
-  phase = Phase::shutting_down;
+  enter_phase(Phase::shutting_down, cause::shutdown);
   log.info("shutting down");
   supervisor.refuse_starts();
   write_run_files();
@@ -49,7 +49,10 @@ asio::awaitable<void> Engine::Impl::shutdown() {
   co_await call_off_starts();
   // A process that survives SIGKILL is reported, not waited for.
   if (supervisor.occupied().empty()) co_await supervisor.idle();
-  log.info(final_line(shutdown_begun, stopped));
+  const std::string line = final_line(shutdown_begun, stopped);
+  log.info(line);
+  tell_stack(cause::shutdown, line);
+  events.close();
   write_run_files();
   while (background > 0) {
     asio::steady_timer pause(context);
@@ -58,6 +61,7 @@ asio::awaitable<void> Engine::Impl::shutdown() {
   }
   log.flush();
   shut_down = true;
+  events.stop_waiting();
   shutdown_done->cancel();
 }
 
@@ -148,6 +152,7 @@ asio::awaitable<void> Engine::Impl::call_off_starts() {
       if (!supervisor.preemptible(info.process_name)) continue;
       again = true;
       const std::string name = info.process_name;
+      causes.asked(name, Ask::stop, cause::shutdown, "DUMB is shutting down");
       const Result<void> stopped = co_await supervisor.stop_and_wait(name);
       if (!stopped) log.warning(stopped.error().to_string());
     }

@@ -223,9 +223,12 @@ asio::awaitable<Result<bool>> Engine::Impl::post_start(std::string process_name)
   for (const setup::Outcome::Companion& companion : outcome->companions) {
     companions[companion.process_name] = companion;
     const std::string name = companion.process_name;
+    causes.asked(name, Ask::start, cause::needs, "follows the start of " + process_name);
     const Result<void> started = co_await supervisor.start(name);
     if (!started) log.warning(name + " failed to start: " + started.error().message());
   }
+  if (outcome->restart_needed)
+    causes.asked(process_name, Ask::restart, cause::setup, "takes up what was set up after its start");
   co_return outcome->restart_needed;
 }
 

@@ -38,6 +38,7 @@ std::vector<std::string> listed(const std::set<std::string>& names) {
 StackRuns::Hooks Engine::Impl::run_hooks() {
   StackRuns::Hooks hooks;
   hooks.healthy = [this](std::string process_name) { return healthy_now(std::move(process_name)); };
+  hooks.begins = [this](const StackRun& run, const std::string& name) { tell_cause(run, name); };
   hooks.stopping = [this](const std::string& process_name) { fit_stop(process_name); };
   hooks.changed = [this] { wake_stabilizer(); };
   return hooks;
@@ -137,7 +138,7 @@ asio::awaitable<Result<StackOperation>> Engine::Impl::up(StackRequest request) {
   }
   co_await reserve_ports(unasked);
   if (shutting_down) co_return Error(Errc::unavailable, "DUMB is shutting down");
-  const auto run = runs.up("up", start_items(names));
+  const auto run = runs.up("up", start_items(names), asked);
   co_await runs.wait(run);
   co_return report(*run);
 }
@@ -164,7 +165,7 @@ asio::awaitable<Result<StackOperation>> Engine::Impl::down(StackRequest request)
   std::erase_if(names, [this](const std::string& name) {
     return supervisor.info(name).pid <= 0 && !supervisor.busy(name);
   });
-  const auto run = runs.down("down", stop_items(names));
+  const auto run = runs.down("down", stop_items(names), asked);
   co_await runs.wait(run);
   co_return report(*run);
 }
@@ -186,7 +187,7 @@ asio::awaitable<void> Engine::Impl::stabilize(std::shared_ptr<StackRun> run) {
   while (!shutting_down) {
     const bool starting = !run->rollout.over();
     if (!starting && phase == Phase::starting_services) {
-      phase = Phase::stabilizing;
+      enter_phase(Phase::stabilizing, cause::boot);
       write_run_files();
     }
     std::map<std::string, std::string> unready;
@@ -203,7 +204,8 @@ asio::awaitable<void> Engine::Impl::stabilize(std::shared_ptr<StackRun> run) {
     if (shutting_down) co_return;
     startup_failures = std::move(unready);
     startup_completed = system_clock().wall();
-    phase = verdict == Stabilizer::Verdict::ready ? Phase::ready : Phase::degraded;
+    const bool ready = verdict == Stabilizer::Verdict::ready;
+    enter_phase(ready ? Phase::ready : Phase::degraded, cause::boot, failures_text());
     if (phase == Phase::ready) {
       log.info("all enabled services are running");
     } else {

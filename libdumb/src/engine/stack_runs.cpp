@@ -36,12 +36,17 @@ std::string state_of(const StackRun& run, const Rollout::Entry& entry) {
 
 }  // namespace
 
-std::shared_ptr<StackRun> StackRuns::up(std::string operation, std::vector<RolloutItem> items) {
-  return begin(std::make_shared<StackRun>(std::move(operation), std::move(items), system_clock().now()));
+std::shared_ptr<StackRun> StackRuns::up(std::string operation, std::vector<RolloutItem> items,
+                                        std::set<std::string> asked) {
+  auto run = std::make_shared<StackRun>(std::move(operation), std::move(items), system_clock().now());
+  run->asked = std::move(asked);
+  return begin(std::move(run));
 }
 
-std::shared_ptr<StackRun> StackRuns::down(std::string operation, std::vector<RolloutItem> items) {
+std::shared_ptr<StackRun> StackRuns::down(std::string operation, std::vector<RolloutItem> items,
+                                          std::set<std::string> asked) {
   auto run = std::make_shared<StackRun>(std::move(operation), std::move(items), system_clock().now());
+  run->asked = std::move(asked);
   run->stops = true;
   return begin(std::move(run));
 }
@@ -96,6 +101,7 @@ void StackRuns::perform(const std::shared_ptr<StackRun>& run, const Rollout::Nam
 
 asio::awaitable<void> StackRuns::step(std::shared_ptr<StackRun> run, std::string process_name) {
   std::optional<std::string> failure;
+  hooks_.begins(*run, process_name);
   if (run->stops) {
     hooks_.stopping(process_name);
     const Result<void> stopped = co_await supervisor_.stop_and_wait(process_name);

@@ -28,6 +28,7 @@ struct StackRun {
   std::string operation;  ///< "boot", "up", "down" or "shutdown"
   Rollout rollout;
   bool stops = false;
+  std::set<std::string> asked;  ///< named by whoever asked; the others come along. Empty: all of them
   WallTime started_at;
   std::optional<WallTime> completed_at;
   std::optional<SteadyTime> completed;
@@ -41,6 +42,8 @@ class StackRuns {
   struct Hooks {
     /// One probe now, not from a cache.
     std::function<boost::asio::awaitable<bool>(std::string)> healthy;
+    /// The run is about to start or stop the service.
+    std::function<void(const StackRun&, const std::string&)> begins;
     /// The service is about to be stopped.
     std::function<void(const std::string&)> stopping;
     /// What follows a change of the steps: reports are out of date.
@@ -51,8 +54,10 @@ class StackRuns {
             std::size_t& tasks, Hooks hooks)
       : context_(context), supervisor_(supervisor), log_(log), tasks_(tasks), hooks_(std::move(hooks)) {}
 
-  std::shared_ptr<StackRun> up(std::string operation, std::vector<RolloutItem> items);
-  std::shared_ptr<StackRun> down(std::string operation, std::vector<RolloutItem> items);
+  std::shared_ptr<StackRun> up(std::string operation, std::vector<RolloutItem> items,
+                               std::set<std::string> asked = {});
+  std::shared_ptr<StackRun> down(std::string operation, std::vector<RolloutItem> items,
+                                 std::set<std::string> asked = {});
   /// Resolves when nothing of it is under way or can begin by itself.
   boost::asio::awaitable<void> wait(std::shared_ptr<StackRun> run);
 

@@ -22,7 +22,7 @@ Actions Machine::on(const Event& event, SteadyTime now) {
 void Machine::enter(State state, std::string reason, Actions& out) {
   state_ = state;
   reason_ = std::move(reason);
-  out.emplace_back(action::Publish{});
+  out.emplace_back(action::Publish{state_, reason_});
 }
 
 void Machine::begin(Actions& out) {
@@ -47,7 +47,7 @@ void Machine::note_readiness(bool ready, const std::string& reason, Actions& out
   if (ready_ == ready && readiness_reason_ == reason) return;
   ready_ = ready;
   readiness_reason_ = reason;
-  out.emplace_back(action::Publish{});
+  out.emplace_back(action::Publish{state_, reason_});
 }
 
 void Machine::forget_readiness() {
@@ -194,7 +194,7 @@ void Machine::on(const event::StopAsked&, Actions& out, SteadyTime now) {
 void Machine::on(const event::RestartAsked& asked, Actions& out, SteadyTime now) {
   if (state_ == State::setting_up || state_ == State::waiting) {
     abandon_start(out);
-    state_ = State::stopped;
+    enter(State::stopped, {}, out);
   }
   if (state_ == State::starting || state_ == State::running) {
     abandon_start(out);
@@ -256,7 +256,7 @@ void Machine::on(const event::Spawned& spawned, Actions& out, SteadyTime now) {
     ready_within_ = *spawned.ready_within;
     ready_by_ = now + ready_within_;
   }
-  out.emplace_back(action::Publish{});
+  out.emplace_back(action::Publish{state_, reason_});
   wake(out);
   out.emplace_back(action::WatchReadiness{run_});
 }
@@ -372,7 +372,7 @@ void Machine::escalate(Actions& out, SteadyTime now) {
   }
   const Error error(Errc::stop_failed, "something it started is still alive after SIGKILL", name_);
   reason_ = error.message();
-  out.emplace_back(action::Publish{});
+  out.emplace_back(action::Publish{state_, reason_});
   if (std::exchange(stop_open_, false)) out.emplace_back(action::StopEnded{error});
   if (std::exchange(start_after_, false)) {
     if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{error});

@@ -324,7 +324,7 @@ void Unit::answer_stop() {
   if (const auto event = std::exchange(stop_event_, nullptr)) event->set(outcome);
 }
 
-void Unit::perform(const action::Publish&) {
+void Unit::perform(const action::Publish& todo) {
   tell_readiness();
   if (machine_.state() == State::stopped && machine_.ended_unasked() && machine_.last_exit()) {
     const std::string text = name_ + " " + machine_.reason();
@@ -334,6 +334,10 @@ void Unit::perform(const action::Publish&) {
       shared_.logs->error(text);
     }
   }
+  ServiceInfo entered = info();
+  entered.state = todo.state;
+  entered.reason = todo.reason;
+  shared_.source->entered(entered);
   shared_.source->changed(name_);
   shared_.changed();
 }

@@ -96,6 +96,9 @@ class Engine {
   boost::asio::awaitable<ProcessList> processes();
   boost::asio::awaitable<Result<ProcessDetail>> process(std::string process_name, std::string scope);
   Capabilities capabilities() const;
+  /// What happened, behind a cursor or lately (LIF-155). Waits for it when asked to; the end of the shutdown
+  /// ends that.
+  boost::asio::awaitable<Result<EventList>> events(EventQuery query);
   boost::asio::awaitable<Result<LogChunk>> logs(LogQuery query);
   /// The whole effective document, or one block (CFG-71).
   Result<json::object> config_of(std::optional<std::string> process_name) const;

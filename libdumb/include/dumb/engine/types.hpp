@@ -7,6 +7,7 @@
 #include <boost/json/value.hpp>
 #include <cstdint>
 #include <dumb/base/json.hpp>
+#include <dumb/engine/events.hpp>
 #include <dumb/graph/answer.hpp>
 #include <map>
 #include <optional>

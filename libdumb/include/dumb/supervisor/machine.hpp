@@ -137,7 +137,11 @@ struct StartSettled {
 struct StopEnded {
   std::optional<Error> error;
 };
-struct Publish {};  ///< the visible state changed
+/// The visible state changed to this; the machine may have gone on since.
+struct Publish {
+  State state = State::stopped;
+  std::string reason;
+};
 }  // namespace action
 
 using Action = std::variant<action::RunSetup, action::RunWaits, action::CancelWork, action::Spawn,

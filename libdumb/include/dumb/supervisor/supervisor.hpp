@@ -48,6 +48,8 @@ struct StopPlan {
   std::chrono::milliseconds reserve{0};     ///< of the grace, what no shutdown budget takes away
 };
 
+struct ServiceInfo;
+
 /// What the supervisor asks of its owner. Called on the supervisor's executor.
 class ServiceSource {
  public:
@@ -61,6 +63,9 @@ class ServiceSource {
   virtual boost::asio::awaitable<Result<bool>> post_start(std::string process_name) = 0;
   /// After nothing of the service is left: unmounting and the like (LIF-81).
   virtual boost::asio::awaitable<void> after_stop(std::string process_name) = 0;
+  /// The service entered a state, or has a new reason for it: every one, in order, also those it has left
+  /// again when this is called.
+  virtual void entered(const ServiceInfo& /*at*/) {}
   /// The visible state of the service changed.
   virtual void changed(const std::string& process_name) = 0;
 };
