@@ -29,7 +29,7 @@ EventFile Engine::Impl::event_file() const {
 
 std::optional<std::string> Engine::Impl::redacted(const std::string& reason) const {
   if (reason.empty()) return std::nullopt;
-  return logs::Redactor(manager->secret_values())(reason);
+  return redactor()(reason);
 }
 
 void Engine::Impl::entered(const supervisor::ServiceInfo& at) {
