@@ -27,6 +27,7 @@ struct Scratch {
   std::chrono::milliseconds api_wait_limit{600'000};
   config::Environment environment{{"PATH", "/usr/bin:/bin"}, {"GREETING", "hello"}};
   bool overlaid = false;
+  bool strict_start = false;
 
   static json::object custom(std::vector<std::string> arguments) {
     json::object block;
@@ -84,6 +85,7 @@ struct Scratch {
     options.immediate_exit_watch = std::chrono::milliseconds(500);
     options.self_check_interval = self_check;
     options.api_wait_limit = api_wait_limit;
+    options.strict_start = strict_start;
     if (overlaid) options.catalog_directory = "/catalog";
     auto opened = engine::Engine::open(context, std::move(options));
     if (!opened) return opened.error();
