@@ -69,7 +69,8 @@ std::string encoded(std::string_view name) {
 
 }  // namespace
 
-TEST_CASE("up of one service brings up what it needs first, and nothing else", "[server][DEP-45][LIF-36]") {
+TEST_CASE("up of one service brings up what it needs first, and nothing else",
+          "[server][API-130][API-132][DEP-45][LIF-36]") {
   Stack stack(family());
   const json::object up = object_of(stack.post("/process/up", names_body({"front"})));
   CHECK(up.at("operation") == "up");
@@ -101,7 +102,7 @@ TEST_CASE("up of one service brings up what it needs first, and nothing else", "
   CHECK_GOLDEN("stack-operation", steady(object_of(stack.get("/process/stack-operation")), stack));
 }
 
-TEST_CASE("down of one service stops what needs it first, in reverse", "[server][DEP-44]") {
+TEST_CASE("down of one service stops what needs it first, in reverse", "[server][API-131][DEP-44]") {
   Stack stack(family());
   object_of(stack.post("/process/up", names_body({})));
   const json::object down = object_of(stack.post("/process/down", names_body({"db"})));
@@ -149,7 +150,7 @@ TEST_CASE("a service that fails is told, and its dependents go on with a warning
 }
 
 TEST_CASE("a service behind another one says whom it waits for, and a stop calls it off",
-          "[server][DEP-45][LIF-58]") {
+          "[server][DEP-45][API-131][API-133]") {
   TempDir scratch;
   json::object services = family();
   services["db"].as_object()["wait_for_dir"] = "/never/here";
@@ -192,7 +193,7 @@ TEST_CASE("bad requests of up and down are told with their place", "[server][API
 }
 
 TEST_CASE("the dependency graph of a process is told as the frontend reads it",
-          "[server][DEP-21][DEP-22][DEP-32][DEP-33][DEP-34][API-26][API-27]") {
+          "[server][DEP-21][DEP-22][DEP-32][DEP-33][DEP-34][API-25][API-26][API-27]") {
   Stack stack(family());
   object_of(stack.post("/process/up", names_body({"app"})));
   const json::object graph = object_of(stack.get("/process/dependency-graph?process_name=app&scope=ALL"));
