@@ -46,7 +46,9 @@ class ServiceStack final : public ServiceSource {
     std::vector<std::string> environment{};
   };
 
-  ServiceStack() : logs(stack_log_options(dir / "log")) {}
+  explicit ServiceStack(supervisor::Containment held = supervisor::Containment::automatic,
+                        std::chrono::milliseconds patience = 3s)
+      : containment(held), kill_wait(patience), logs(stack_log_options(dir / "log")) {}
   ~ServiceStack() override { pool.join(); }
 
   asio::awaitable<Result<void>> setup(std::string name) override {
@@ -128,6 +130,8 @@ class ServiceStack final : public ServiceSource {
     return std::stoi(text.substr(at + word.size()));
   }
 
+  supervisor::Containment containment;
+  std::chrono::milliseconds kill_wait;
   TempDir dir;
   asio::io_context context;
   logs::LogService logs;
@@ -141,7 +145,10 @@ class ServiceStack final : public ServiceSource {
                         pool,
                         *this,
                         logs,
-                        {.run_directory = dir / "run", .immediate_exit_watch = 700ms, .kill_wait = 3s}};
+                        {.run_directory = dir / "run",
+                         .immediate_exit_watch = 700ms,
+                         .kill_wait = kill_wait,
+                         .containment = containment}};
 };
 
 }  // namespace dumb::test

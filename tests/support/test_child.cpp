@@ -16,6 +16,15 @@
 //   --notify-child T       does so from a child, which lives on
 //   --fork                 starts a child in the same group that sleeps until killed; prints "child PID"
 //   --daemon               starts a child in a session of its own, re-parented; prints "daemon PID"
+//   --session              starts a child in a session of its own; prints "session PID"
+//   --deaf                 like --daemon, and that daemon ignores SIGTERM; prints "deaf PID"
+//   --serve-apart PORT     a daemon in a session of its own listens on PORT; prints "server PID"
+//   --bomb N MS            N processes that for MS milliseconds each start a replacement and end, every other
+//                          one in a session of its own; then they sleep. Prints "bomb"
+//   --burn MS              uses the processor for MS milliseconds of its time; prints "burnt"
+//   --allocate MIB         fills that much memory; prints "allocated"
+//   --open N               opens N descriptors; prints "opened"
+//   --threads N            starts N threads that sleep; prints "threads"
 //   --hold                 like --fork, and that child keeps standard output open when the parent ends
 //   --exit N               ends with status N (after --after)
 //   --signal N             kills itself with signal N (after --after)
@@ -38,6 +47,7 @@
 #include <cstring>
 #include <ctime>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -104,6 +114,37 @@ void notify(const std::string& text) {
     std::perror("ERROR sendto");
   }
   ::close(fd);
+}
+
+/// A process without parent in a session of its own; true in it. Its middle parent prints `what` and its pid.
+bool daemonize(const std::string& what, bool deaf) {
+  if (::fork() != 0) return false;
+  ::setsid();
+  if (deaf) std::signal(SIGTERM, SIG_IGN);
+  const pid_t child = ::fork();
+  if (child == 0) return true;
+  put(what + " " + std::to_string(child) + "\n");
+  std::_Exit(0);
+}
+
+/// One of a fork bomb, which lasts until `until`.
+[[noreturn]] void bomb(long long until) {
+  for (bool odd = false; now_ms() < until; odd = !odd) {
+    ::poll(nullptr, 0, 40);
+    if (odd) ::setsid();
+    const pid_t child = ::fork();
+    if (child > 0) std::_Exit(0);
+  }
+  ::alarm(60);  // should nobody end it
+  sleeper();
+}
+
+/// Uses `milliseconds` of processor time.
+void burn(long long milliseconds) {
+  timespec used{};
+  do {
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  } while (used.tv_sec * 1000LL + used.tv_nsec / 1000000 < milliseconds);
 }
 
 void serve(int fd, long long until, const std::string& healthy) {
@@ -220,6 +261,46 @@ int main(int argc, char** argv) {
         put("daemon " + std::to_string(child) + "\n");
         std::_Exit(0);
       }
+    } else if (name == "--session") {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        ::setsid();
+        sleeper();
+      }
+      put("session " + std::to_string(child) + "\n");
+    } else if (name == "--deaf") {
+      constexpr bool deaf = true;
+      if (daemonize("deaf", deaf)) sleep_for_ever();
+    } else if (name == "--serve-apart") {
+      const int fd = listen_on(std::atoi(value().c_str()));
+      constexpr bool deaf = false;
+      if (daemonize("server", deaf)) serve(fd, -1, {});
+      ::close(fd);
+    } else if (name == "--bomb") {
+      const int count = std::atoi(value().c_str());
+      const long long until = now_ms() + std::atoll(value().c_str());
+      for (int k = 0; k < count; ++k) {
+        if (::fork() == 0) bomb(until);
+      }
+      put("bomb\n");
+    } else if (name == "--burn") {
+      burn(std::atoll(value().c_str()));
+      put("burnt\n");
+    } else if (name == "--allocate") {
+      const std::size_t bytes = static_cast<std::size_t>(std::atoll(value().c_str())) << 20U;
+      auto* memory = static_cast<char*>(std::malloc(bytes));
+      for (std::size_t at = 0; memory != nullptr && at < bytes; at += 4096) {
+        static_cast<volatile char*>(memory)[at] = 1;
+      }
+      put("allocated\n");
+    } else if (name == "--open") {
+      for (int left = std::atoi(value().c_str()); left > 0; --left) {
+        if (::open("/dev/null", O_RDONLY | O_CLOEXEC) < 0) return 66;
+      }
+      put("opened\n");
+    } else if (name == "--threads") {
+      for (int left = std::atoi(value().c_str()); left > 0; --left) std::thread(sleep_for_ever).detach();
+      put("threads\n");
     } else if (name == "--exit") {
       status = std::atoi(value().c_str());
     } else if (name == "--signal") {

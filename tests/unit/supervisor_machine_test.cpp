@@ -154,6 +154,32 @@ TEST_CASE("a service with a quit signal gets it after its grace and before SIGKI
   }
 }
 
+TEST_CASE("every stop of what SIGKILL does not end tries again and is answered",
+          "[supervisor][LIF-63][LIF-66]") {
+  Driven d;
+  d.to_running();
+  d.feed(event::StopAsked{});
+  d.clock.advance(1h);
+  CHECK(find<action::Kill>(d.feed(event::Woke{})));
+  for (int round = 0; round < 3; ++round) {
+    d.clock.advance(1h);
+    auto actions = d.feed(event::Woke{});
+    REQUIRE(find<action::StopEnded>(actions));
+    REQUIRE(find<action::StopEnded>(actions)->error);
+    CHECK(find<action::StopEnded>(actions)->error->is(Errc::stop_failed));
+    CHECK(d.machine.state() == State::stopping);
+    actions = d.feed(event::StopAsked{});
+    CHECK(find<action::Kill>(actions));
+    CHECK(find<action::WakeAt>(actions));
+    CHECK_FALSE(find<action::StopEnded>(actions));
+  }
+  d.feed(event::Exited{{ExitStatus::Kind::signal, 9}, d.clock.wall()});
+  const auto actions = d.feed(event::Gone{});
+  REQUIRE(find<action::StopEnded>(actions));
+  CHECK_FALSE(find<action::StopEnded>(actions)->error);
+  CHECK(d.machine.state() == State::stopped);
+}
+
 TEST_CASE("no more patience means SIGKILL, quit signal or not", "[supervisor][LIF-71][LIF-79]") {
   Driven d;
   d.machine.set_options({.grace = 90s, .kill_wait = 5s, .quit_grace = 2s});

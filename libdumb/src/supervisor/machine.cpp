@@ -140,6 +140,11 @@ void Machine::stop(Actions& out, SteadyTime now) {
       if (deadline_ && !quit_ && !killed_ && now + options_.grace < *deadline_) {
         deadline_ = now + options_.grace;
         out.emplace_back(action::WakeAt{*deadline_});
+      } else if (killed_ && !deadline_) {
+        // An earlier stop has given up on it: this one tries again, and is answered in time as well.
+        deadline_ = now + options_.kill_wait;
+        out.emplace_back(action::Kill{});
+        out.emplace_back(action::WakeAt{*deadline_});
       }
       break;
     case State::stopped:

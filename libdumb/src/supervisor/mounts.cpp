@@ -34,7 +34,8 @@ std::vector<Mount> parse_mountinfo(std::string_view text) {
     std::size_t separator = 6;  // optional fields end at a lone dash
     while (separator < fields.size() && fields[separator] != "-") ++separator;
     if (fields.size() < 7 || separator + 2 >= fields.size()) continue;
-    mounts.push_back({decode_octal(fields[4]), fields[separator + 1], decode_octal(fields[separator + 2])});
+    mounts.push_back({decode_octal(fields[4]), fields[separator + 1], decode_octal(fields[separator + 2]),
+                      decode_octal(fields[3])});
   }
   return mounts;
 }

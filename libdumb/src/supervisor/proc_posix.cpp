@@ -1,13 +1,16 @@
 #include "supervisor/proc_posix.hpp"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstring>
 #include <dumb/base/atomic_file.hpp>
 #include <dumb/base/text.hpp>
 #include <mutex>
@@ -16,14 +19,54 @@
 namespace dumb::supervisor {
 namespace {
 
-bool carries_mark(pid_t pid, const std::string& mark) {
-  if (mark.empty()) return false;
+enum class Mark { carried, absent, vanished };
+
+Mark mark_of(pid_t pid, const std::string& mark) {
+  if (mark.empty()) return Mark::absent;
   const auto environment = file::read("/proc/" + std::to_string(pid) + "/environ", 4U << 20U);
-  if (!environment) return false;
+  if (!environment || environment->empty()) {
+    const auto stat = read_stat(pid);
+    return !stat || stat->state == 'Z' ? Mark::vanished : Mark::absent;
+  }
   const std::string needle = mark + '\0';
   const std::string haystack = '\0' + *environment + '\0';
-  return haystack.find('\0' + needle) != std::string::npos;
+  return haystack.find('\0' + needle) != std::string::npos ? Mark::carried : Mark::absent;
 }
+
+/// The numbers in /proc in ascending order, read in small pieces: what a process starts before it vanishes
+/// has a later number and is still met.
+class ProcessNumbers {
+ public:
+  ProcessNumbers() : directory_(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {}
+  bool failed() const noexcept { return failed_ || !directory_; }
+
+  std::optional<pid_t> next() {
+    for (;;) {
+      if (at_ >= filled_) {
+        const long got =
+            directory_ ? ::syscall(SYS_getdents64, directory_.get(), buffer_.data(), buffer_.size()) : -1;
+        failed_ |= got < 0;
+        if (got <= 0) return std::nullopt;
+        filled_ = static_cast<std::size_t>(got);
+        at_ = 0;
+      }
+      // struct linux_dirent64: inode, offset, record length, type, name.
+      const char* record = buffer_.data() + at_;
+      unsigned short length = 0;
+      std::memcpy(&length, record + 16, sizeof length);
+      at_ += length;
+      const auto pid = text::to_int(record + 19);
+      if (pid && *pid > 0) return static_cast<pid_t>(*pid);
+    }
+  }
+
+ private:
+  UniqueFd directory_;
+  alignas(8) std::array<char, 640> buffer_{};
+  std::size_t at_ = 0;
+  std::size_t filled_ = 0;
+  bool failed_ = false;
+};
 
 /// A process's children are a property of the process, whoever asked for them; hence one list, guarded.
 struct Spawned {
@@ -47,19 +90,53 @@ void forget_child(pid_t pid) noexcept {
   spawned().pids.erase(pid);
 }
 
-void reap_orphans() {
-  const pid_t self = ::getpid();
-  const pid_t session = ::getsid(0);
-  const auto processes = scan_processes();
-  if (!processes) return;
-  for (const ProcStat& process : *processes) {
-    if (process.parent != self || process.state != 'Z' || process.session == session) continue;
-    {
-      const std::lock_guard lock(spawned().mutex);
-      if (spawned().pids.contains(process.pid)) continue;
+bool is_spawned(pid_t pid) {
+  const std::lock_guard lock(spawned().mutex);
+  return spawned().pids.contains(pid);
+}
+
+namespace {
+
+/// The children of all threads of this process; nullopt when the kernel has no such list.
+std::optional<std::vector<pid_t>> own_children() {
+  DIR* directory = ::opendir("/proc/self/task");
+  if (directory == nullptr) return std::nullopt;
+  std::vector<pid_t> children;
+  bool known = true;
+  while (const dirent* entry = ::readdir(directory)) {
+    if (entry->d_name[0] == '.') continue;
+    const auto list = file::read(std::string("/proc/self/task/") + entry->d_name + "/children", 4U << 20U);
+    if (!list) {
+      known = false;
+      break;
     }
-    siginfo_t info{};
-    ::waitid(P_PID, static_cast<id_t>(process.pid), &info, WEXITED | WNOHANG);
+    for (const std::string& word : text::split(*list, ' ')) {
+      if (const auto pid = text::to_int(word)) children.push_back(static_cast<pid_t>(*pid));
+    }
+  }
+  ::closedir(directory);
+  if (!known) return std::nullopt;
+  return children;
+}
+
+void reap_if_orphan(const ProcStat& process, pid_t session) {
+  if (process.parent != ::getpid() || process.state != 'Z' || process.session == session) return;
+  if (is_spawned(process.pid)) return;
+  siginfo_t info{};
+  ::waitid(P_PID, static_cast<id_t>(process.pid), &info, WEXITED | WNOHANG);
+}
+
+}  // namespace
+
+void reap_orphans() {
+  const pid_t session = ::getsid(0);
+  if (const auto children = own_children()) {
+    for (const pid_t child : *children) {
+      if (is_spawned(child)) continue;
+      if (const auto stat = read_stat(child)) reap_if_orphan(*stat, session);
+    }
+  } else if (const auto processes = scan_processes()) {
+    for (const ProcStat& process : *processes) reap_if_orphan(process, session);
   }
 }
 
@@ -93,12 +170,9 @@ std::optional<ProcStat> read_stat(pid_t pid) {
 
 std::optional<std::vector<ProcStat>> scan_processes() {
   std::vector<ProcStat> all;
-  DIR* directory = ::opendir("/proc");
-  if (directory == nullptr) return std::nullopt;
+  ProcessNumbers numbers;
   bool complete = true;
-  while (const dirent* entry = ::readdir(directory)) {
-    const auto pid = text::to_int(entry->d_name);
-    if (!pid || *pid <= 0) continue;
+  while (const auto pid = numbers.next()) {
     const auto line = file::read("/proc/" + std::to_string(*pid) + "/stat", 65536);
     if (!line) {
       const int number = line.error().code().value();
@@ -107,9 +181,16 @@ std::optional<std::vector<ProcStat>> scan_processes() {
       all.push_back(*stat);
     }
   }
-  ::closedir(directory);
-  if (!complete) return std::nullopt;
+  if (!complete || numbers.failed()) return std::nullopt;
   return all;
+}
+
+std::optional<pid_t> newest_process() {
+  const auto line = file::read("/proc/loadavg", 4096);
+  if (!line) return std::nullopt;
+  const auto pid = text::to_int(text::split(text::trim(*line), ' ').back());
+  if (!pid) return std::nullopt;
+  return static_cast<pid_t>(*pid);
 }
 
 std::vector<ProcStat> members_of(const Membership& unit, const std::vector<ProcStat>& processes) {
@@ -120,7 +201,10 @@ std::vector<ProcStat> members_of(const Membership& unit, const std::vector<ProcS
     const bool own =
         process.pid == unit.leader || process.session == unit.leader || process.group == unit.leader;
     // Orphans come back to this process, the subreaper; the mark tells whose they are.
-    if (own || (process.parent == self && carries_mark(process.pid, unit.mark))) inside.insert(process.pid);
+    const bool orphan = !own && process.parent == self && !is_spawned(process.pid);
+    // One that vanished since it was seen may have been ours, and may have left a child: somebody looks
+    // again.
+    if (own || (orphan && mark_of(process.pid, unit.mark) != Mark::absent)) inside.insert(process.pid);
   }
   for (bool grown = true; grown;) {
     grown = false;
@@ -145,7 +229,7 @@ bool belongs_to(const Membership& unit, pid_t pid) {
     const auto process = read_stat(pid);
     if (!process) return false;
     if (pid == unit.leader || process->session == unit.leader || process->group == unit.leader) return true;
-    if (process->parent == self) return carries_mark(pid, unit.mark);
+    if (process->parent == self) return mark_of(pid, unit.mark) == Mark::carried;
     pid = process->parent;
   }
   return false;

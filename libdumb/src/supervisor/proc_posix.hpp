@@ -27,6 +27,8 @@ std::optional<ProcStat> parse_stat(std::string_view line);
 std::optional<ProcStat> read_stat(pid_t pid);
 /// Every process visible now; nullopt when they cannot all be seen (no descriptor left, no /proc).
 std::optional<std::vector<ProcStat>> scan_processes();
+/// The number given last to a new process or thread.
+std::optional<pid_t> newest_process();
 
 /// Which processes a service consists of: its session, its process group, their descendants, and orphans that
 /// carry the service's mark in their environment. The leader comes first when it is alive; zombies are left
@@ -55,6 +57,7 @@ void reap_orphans();
 /// Children made by spawn() and not reaped yet are remembered, so that reap_orphans() passes them by.
 void remember_child(pid_t pid);
 void forget_child(pid_t pid) noexcept;
+bool is_spawned(pid_t pid);
 
 /// Id of this boot of the kernel.
 std::string boot_id();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <dumb/base/atomic_file.hpp>
 #include <dumb/supervisor/supervisor.hpp>
@@ -25,19 +26,33 @@ class Supervisor::Impl {
     shared_.clock = options.clock != nullptr ? options.clock : &system_clock();
     shared_.options = std::move(options);
     shared_.changed = [this] { on_changed(); };
+    shared_.table.emplace(shared_.executor);
     // Orphans of services come back to this process, which can then end and reap them.
     ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     watch_orphans();
     if (auto made = file::make_directories(shared_.options.run_directory, 0700); !made) {
       logs.error(made.error().to_string());
     }
+    if (shared_.options.containment == Containment::automatic) open_groups();
   }
 
   ~Impl() {
-    if (orphans_) orphans_->signals.cancel();
+    shared_.groups.remove();
+    if (orphans_) orphans_->cancel();
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
+
+  void open_groups() {
+    auto groups = GroupTree::open(shared_.options.run_directory);
+    if (groups) {
+      shared_.groups = std::move(*groups);
+      shared_.logs->debug("services are held in control groups beneath " +
+                          shared_.groups.directory().native());
+    } else {
+      shared_.logs->debug("no control groups for services: " + groups.error().to_string());
+    }
+  }
 
   std::shared_ptr<Unit> find(std::string_view name) const {
     const auto found = units_.find(name);
@@ -58,13 +73,13 @@ class Supervisor::Impl {
 
   /// Nothing will be started any more: gives up what still waits, so that the event loop can run empty.
   void release() {
-    if (orphans_) orphans_->signals.cancel();
+    if (orphans_) orphans_->cancel();
     for (const auto& [name, unit] : units_) unit->release();
   }
 
   /// Handlers keep it alive, so that cancelling at the end is safe.
   struct Orphans : std::enable_shared_from_this<Orphans> {
-    explicit Orphans(const asio::any_io_executor& executor) : signals(executor, SIGCHLD) {
+    explicit Orphans(const asio::any_io_executor& executor) : signals(executor, SIGCHLD), pause(executor) {
       // Asio installs its handler without SA_RESTART, which would interrupt reads of the host program's
       // threads.
       struct sigaction current {};
@@ -76,11 +91,29 @@ class Supervisor::Impl {
     void wait() {
       signals.async_wait([self = shared_from_this()](boost::system::error_code error, int) {
         if (error) return;
-        reap_orphans();
+        self->reap_soon();
         self->wait();
       });
     }
+    /// A service that forks in a hurry sends thousands of signals a second: one look serves many.
+    void reap_soon() {
+      if (std::exchange(due, true)) return;
+      pause.expires_at(last + std::chrono::milliseconds(5));
+      pause.async_wait([self = shared_from_this()](boost::system::error_code error) {
+        self->due = false;
+        if (error) return;
+        reap_orphans();
+        self->last = asio::steady_timer::clock_type::now();
+      });
+    }
+    void cancel() {
+      signals.cancel();
+      pause.cancel();
+    }
     asio::signal_set signals;
+    asio::steady_timer pause;
+    asio::steady_timer::time_point last{};
+    bool due = false;
   };
   void watch_orphans() {
     orphans_ = std::make_shared<Orphans>(shared_.executor);

@@ -11,6 +11,7 @@
 #include "supervisor/event_asio.hpp"
 #include "supervisor/notify_posix.hpp"
 #include "supervisor/proc_posix.hpp"
+#include "supervisor/unit_processes_posix.hpp"
 
 namespace dumb::supervisor {
 
@@ -22,6 +23,8 @@ struct Shared {
   logs::LogService* logs = nullptr;
   SupervisorOptions options;
   const Clock* clock = nullptr;
+  GroupTree groups;  ///< empty: services are held together by descent
+  std::optional<ProcessTable> table;
   std::uint64_t next_unit = 1;
   std::size_t tasks = 0;          ///< coroutines under way, of all units
   std::function<void()> changed;  ///< something became idle, or the set of children changed
@@ -90,7 +93,7 @@ class Unit : public std::enable_shared_from_this<Unit> {
   Result<void> watch_exit(const Child& child);
   void answer_stop();
   Membership membership() const { return {child_.pid, mark_}; }
-  std::size_t signal_all(int signal);
+  ControlGroup make_group(std::uint64_t number);
 
   Shared& shared_;
   std::string name_;
@@ -98,6 +101,7 @@ class Unit : public std::enable_shared_from_this<Unit> {
   Child child_;
   LaunchPlan plan_;
   std::string mark_;
+  std::unique_ptr<UnitProcesses> processes_;  // while a process exists
   std::filesystem::path fifo_base_;
   std::optional<logs::CaptureId> capture_;
   std::shared_ptr<OneShot<bool>> awaited_line_;

@@ -77,6 +77,16 @@ std::function<bool(std::string_view)> Unit::line_watch() const {
   };
 }
 
+/// A group for the next process; an empty one when there is no hierarchy, or no room in it.
+ControlGroup Unit::make_group(std::uint64_t number) {
+  if (!shared_.groups) return {};
+  auto group = shared_.groups.make(text::slug(name_) + "-" + std::to_string(::getpid()) + "-" +
+                                   std::to_string(number));
+  if (group) return std::move(*group);
+  shared_.logs->warning(name_ + ": " + group.error().to_string());
+  return {};
+}
+
 Result<void> Unit::launch() {
   auto plan = shared_.source->launch_plan(name_);
   if (!plan) return plan.error();
@@ -98,8 +108,13 @@ Result<void> Unit::launch() {
     plan_.spec.standard_output = output.child_end.get();
     plan_.spec.standard_error = error.child_end.get();
   }
+  ControlGroup group = make_group(number);
+  const UniqueFd group_directory = group.open();
+  plan_.spec.control_group = group_directory.get();
   auto child = spawn(plan_.spec);
-  plan_.spec.standard_output = plan_.spec.standard_error = -1;
+  plan_.spec.standard_output = plan_.spec.standard_error = plan_.spec.control_group = -1;
+  shared_.table->forget();
+  if (!child || !child->in_control_group) group.remove();
   Result<void> watched;
   if (child) watched = watch_exit(*child);
   if (!child || !watched) {
@@ -107,9 +122,11 @@ Result<void> Unit::launch() {
       ::unlink((fifo_base_.native() + ".out").c_str());
       ::unlink((fifo_base_.native() + ".err").c_str());
     }
+    group.remove();
     return child ? watched.error() : child.error();
   }
   child_ = std::move(*child);
+  processes_ = make_unit_processes(membership(), std::move(group), *shared_.table);
   started_at_ = shared_.clock->wall();
   started_steady_ = shared_.clock->now();
   if (!plan_.discard_output) {
@@ -165,32 +182,18 @@ void Unit::perform(const action::Spawn&) {
   feed(event::Spawned{child_.pid, ready_within, plan_.one_shot});
 }
 
-std::size_t Unit::signal_all(int signal) {
-  std::size_t reached = 0;
-  const auto processes = scan_processes();
-  if (!processes) return 0;
-  for (const ProcStat& process : members_of(membership(), *processes)) {
-    const UniqueFd pidfd = open_process(process.pid, process.start_ticks);
-    if (pidfd && signal_process(pidfd, signal)) ++reached;
-  }
-  return reached;
-}
-
 void Unit::perform(const action::Terminate&) {
-  if (!machine_.occupied()) return;
-  signal_all(shared_.source->stop_plan(name_).signal);
+  if (machine_.occupied() && processes_) processes_->signal(shared_.source->stop_plan(name_).signal);
 }
 
 void Unit::perform(const action::Quit&) {
-  if (!machine_.occupied()) return;
+  if (!machine_.occupied() || !processes_) return;
   shared_.logs->warning(name_ + " has not ended in its time and is told to quit");
-  signal_all(shared_.source->stop_plan(name_).quit_signal);
+  processes_->signal(shared_.source->stop_plan(name_).quit_signal);
 }
 
 void Unit::perform(const action::Kill&) {
-  if (!machine_.occupied()) return;
-  if (child_.pid > 0) ::kill(-child_.pid, SIGKILL);  // the id is ours until the leader is reaped
-  signal_all(SIGKILL);
+  if (machine_.occupied() && processes_) processes_->kill();
 }
 
 asio::awaitable<void> Unit::do_collect() {
@@ -198,15 +201,16 @@ asio::awaitable<void> Unit::do_collect() {
   asio::steady_timer timer(shared_.executor);
   milliseconds pause{1};
   for (;;) {
-    const auto processes = scan_processes();
-    if (processes && members_of(membership(), *processes).empty()) break;
+    if (processes_->gone()) break;
     // Remains of an end nobody asked for, or of a stop past its grace, are killed as they appear.
-    if (machine_.state() != State::stopping || machine_.killing()) signal_all(SIGKILL);
+    if (machine_.state() != State::stopping || machine_.killing()) processes_->kill();
     co_await pause_for(timer, pause);
     pause = std::min(pause * 2, milliseconds(100));
   }
   error_code ignored;
   exit_.close(ignored);
+  processes_->release();
+  processes_.reset();
   try_wait(child_);
   child_ = Child{};  // from here on its numbers may belong to somebody else
   std::string tail;

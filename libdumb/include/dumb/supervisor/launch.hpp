@@ -29,6 +29,7 @@ struct LaunchSpec {
   int standard_output = -1;          ///< descriptor for the child; -1: /dev/null
   int standard_error = -1;
   int standard_input = -1;
+  int control_group = -1;  ///< descriptor of the directory of the group it is born into (cgroups(7)); -1: none
 };
 
 /// How a child ended.
@@ -47,6 +48,7 @@ struct Child {
   pid_t pid = -1;
   UniqueFd pidfd;
   std::uint64_t start_ticks = 0;  ///< kernel start time, clock ticks since boot
+  bool in_control_group = false;  ///< it was in the group of its LaunchSpec before it ran its first instruction
 };
 
 /// Spawns with vfork semantics: session and process group of its own, descriptors 3 and up closed, signal

@@ -13,6 +13,7 @@ struct Mount {
   std::filesystem::path point;  ///< octal escapes decoded
   std::string type;             ///< "fuse.rclone"
   std::string source;
+  std::string root{};  ///< which directory of the file system stands there
 };
 
 /// Lines of a mountinfo file (proc(5), /proc/pid/mountinfo); malformed lines are skipped. Pure.

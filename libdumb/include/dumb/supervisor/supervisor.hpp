@@ -70,12 +70,19 @@ class ServiceSource {
   virtual void changed(const std::string& process_name) = 0;
 };
 
+/// How the processes of a service are held together.
+enum class Containment {
+  automatic,     ///< a control group of its own where one can be made (LIF-170), else by descent
+  descent_only,  ///< session, process group, descendants and orphans found in /proc
+};
+
 struct SupervisorOptions {
   std::filesystem::path run_directory;  ///< for FIFOs and the state file; created 0700
   std::chrono::milliseconds immediate_exit_watch{2000};
   std::chrono::milliseconds drain_limit{2000};  ///< for output after the last process is gone (LIF-62)
   std::chrono::milliseconds kill_wait{5000};
   const Clock* clock = nullptr;  ///< null: the system clock
+  Containment containment = Containment::automatic;
 };
 
 /// What is known of one service (LIF-58); what belongs to a process is there while that process exists.
