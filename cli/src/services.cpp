@@ -87,6 +87,11 @@ std::string restarts_text(const engine::RestartInfo& restart, double now, const 
                 ? fmt::format("; next in {}", span_text(*restart.next_restart_time - now))
                 : std::string("; one is pending");
   }
+  if (restart.crash_loop) {
+    text += "; crash loop";
+    if (restart.next_try_time)
+      text += fmt::format(", next try in {}", span_text(*restart.next_try_time - now));
+  }
   if (restart.last_failure_reason) text += fmt::format("; failed: {}", *restart.last_failure_reason);
   return text;
 }

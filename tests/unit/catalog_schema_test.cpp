@@ -117,6 +117,11 @@ TEST_CASE("the dumb block has the types and ranges of its table", "[catalog][CFG
   CHECK_FALSE(refuses("/dumb/auto_restart/backoff_seconds", "[0.5, 2]"));
   CHECK(refused("/dumb/auto_restart/backoff_seconds", "[1, \"2\"]") ==
         "/dumb/auto_restart/backoff_seconds/1");
+  CHECK(refuses("/dumb/auto_restart/backoff_multiplier", "0.5"));
+  CHECK_FALSE(refuses("/dumb/auto_restart/backoff_multiplier", "1.5"));
+  CHECK(refuses("/dumb/auto_restart/backoff_max_seconds", "-1"));
+  CHECK(refuses("/dumb/auto_restart/backoff_jitter", "1.1"));
+  CHECK(refuses("/dumb/auto_restart/healthy_reset_seconds", "\"60\""));
   CHECK(refuses("/dumb/ffprobe_monitor/max_pokes_per_cycle", "1.5"));
   CHECK_FALSE(refuses("/dumb/ffprobe_monitor/interval_sec", "1.5"));
   CHECK(refuses("/dumb/metrics/system_scope", "\"galaxy\""));
@@ -134,6 +139,9 @@ TEST_CASE("entries of auto_restart.services are names or policies", "[catalog][C
   CHECK(place(R"([{"max_restarts": 1}])") == "/dumb/auto_restart/services/0");
   CHECK(place(R"([{"process_name": "x", "max_restarts": "1"}])") ==
         "/dumb/auto_restart/services/0/max_restarts");
+  CHECK(place(R"([{"process_name": "x", "backoff_jitter": 0.2, "backoff_max_seconds": 600}])").empty());
+  CHECK(place(R"([{"process_name": "x", "backoff_jitter": -0.2}])") ==
+        "/dumb/auto_restart/services/0/backoff_jitter");
   CHECK(place("[5]") == "/dumb/auto_restart/services/0");
 }
 

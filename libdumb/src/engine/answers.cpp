@@ -3,6 +3,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
+#include <ctime>
 #include <dumb/base/codec.hpp>
 #include <dumb/base/text.hpp>
 #include <dumb/logs/log_reader.hpp>
@@ -49,6 +50,21 @@ bool manual_update(const config::BlockRef& ref, const json::object& block) {
 bool is_running(const supervisor::ServiceInfo& info) {
   return info.state == supervisor::State::running ||
          (info.state == supervisor::State::stopping && info.pid > 0);
+}
+
+/// What the wall clock will show at an instant of the monotonic one.
+WallTime wall_of(SteadyTime time) {
+  const Duration ahead = time - system_clock().now();
+  return system_clock().wall() + std::chrono::duration_cast<WallTime::duration>(ahead);
+}
+
+/// "14:03:05", local time.
+std::string clock_text(WallTime time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm local{};
+  ::localtime_r(&seconds, &local);
+  char text[16];
+  return {text, std::strftime(text, sizeof text, "%H:%M:%S", &local)};
 }
 
 std::string one_line(std::string text, std::size_t limit) {
@@ -105,6 +121,8 @@ Result<ServiceStatus> Engine::Impl::status(std::string_view process_name) const 
     if (const std::string chain = why_waiting(name); !chain.empty())
       reason = chain.starts_with(reason) ? chain : reason + " (" + chain + ")";
   }
+  if (info.restarts.refused_until)
+    reason += "; next try at " + clock_text(wall_of(*info.restarts.refused_until));
   if (!reason.empty()) answer.state_reason = redactor()(reason);
   if (info.pid > 0) answer.pid = info.pid;
   if (info.started_at) answer.started_at = unix_seconds(*info.started_at);
@@ -182,6 +200,30 @@ asio::awaitable<health::Verdict> Engine::Impl::verdict_of(std::string process_na
   co_return verdict;
 }
 
+/// LIF-95.
+RestartInfo Engine::Impl::restart_info(const supervisor::ServiceInfo& info) const {
+  const supervisor::RestartStatistics& known = info.restarts;
+  RestartInfo answer;
+  answer.restart_attempts = known.attempts;
+  answer.restart_successes = known.successes;
+  answer.restart_failures = known.failures;
+  answer.recent_restart_attempts = known.recent;
+  answer.pending = known.next.has_value();
+  if (known.next) answer.next_restart_time = unix_seconds(wall_of(*known.next));
+  answer.disabled = info.restart_disabled;
+  if (known.last) answer.last_restart_time = unix_seconds(*known.last);
+  if (known.last_failure)
+    answer.last_failure_reason = redactor()(*known.last_failure);
+  if (info.last_unasked_at) answer.last_exit_time = unix_seconds(*info.last_unasked_at);
+  if (info.last_unasked) answer.last_exit_reason = info.last_unasked->to_string();
+  answer.unhealthy_count = known.unhealthy_count;
+  answer.unhealthy_threshold =
+      supervisor::restart_settings(config()->effective(), info.process_name).unhealthy_threshold;
+  answer.crash_loop = known.crash_loop;
+  if (known.refused_until) answer.next_try_time = unix_seconds(wall_of(*known.refused_until));
+  return answer;
+}
+
 asio::awaitable<Result<ServiceHealth>> Engine::Impl::status_with_health(std::string process_name) {
   const Result<ServiceStatus> plain = status(process_name);
   if (!plain) co_return plain.error();
@@ -192,15 +234,7 @@ asio::awaitable<Result<ServiceHealth>> Engine::Impl::status_with_health(std::str
   answer.state_reason = plain->state_reason;
   answer.pid = plain->pid;
   answer.started_at = plain->started_at;
-  const json::value* threshold =
-      jsonx::find(config()->effective(), {"dumb", "auto_restart", "unhealthy_threshold"});
-  if (threshold != nullptr && threshold->is_int64())
-    answer.restart.unhealthy_threshold = threshold->get_int64();
-  const supervisor::ServiceInfo info = supervisor.info(plain->process_name);
-  answer.restart.disabled = info.restart_disabled;
-  if (info.last_exit_at && info.ended_unasked)
-    answer.restart.last_exit_time = unix_seconds(*info.last_exit_at);
-  if (info.last_exit && info.ended_unasked) answer.restart.last_exit_reason = info.last_exit->to_string();
+  answer.restart = restart_info(supervisor.info(plain->process_name));
   if (plain->status == "idle") {
     answer.healthy = true;
     answer.health_reason = "idle until its next run";
@@ -233,13 +267,8 @@ asio::awaitable<HealthReport> Engine::Impl::health() {
     using supervisor::State;
     if (info.state == State::setting_up || info.state == State::waiting || info.state == State::starting)
       continue;
-    const json::value* grace =
-        jsonx::find(config()->effective(), {"dumb", "auto_restart", "grace_period_seconds"});
-    const double seconds = grace != nullptr && grace->is_number() ? grace->to_number<double>() : 30.0;
-    if (info.started_steady &&
-        system_clock().now() - *info.started_steady < std::chrono::duration<double>(seconds)) {
-      continue;
-    }
+    const Duration grace = supervisor::restart_settings(config()->effective(), info.process_name).grace;
+    if (info.started_steady && system_clock().now() - *info.started_steady < grace) continue;
     subjects.push_back(info.process_name);
   }
   // Side by side: each probe is started here and joined below.

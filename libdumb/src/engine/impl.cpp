@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
 #include <cstdlib>
@@ -107,7 +108,10 @@ Engine::Impl::Impl(asio::io_context& io, Options opened, catalog::Catalog known,
       events({context, workers, log, background}, event_file()),
       runs(io, supervisor, log, background, run_hooks()) {
   log.set_secrets(manager->secret_values());
-  manager->on_change([this](const std::vector<JsonPath>&) { configure_logs(); });
+  manager->on_change([this](const std::vector<JsonPath>&) {
+    configure_logs();
+    follow_restart_rules();
+  });
 }
 
 setup::VersionOptions Engine::Impl::version_options() {
@@ -145,6 +149,20 @@ logs::Redactor Engine::Impl::redactor() const {
     redactor_generation_ = generation;
   }
   return *redactor_;
+}
+
+/// LIF-89: a changed policy counts for what is pending or refused, too. Later than now, because a start under
+/// way may be what changed the configuration.
+void Engine::Impl::follow_restart_rules() {
+  const json::value* rules = jsonx::find(config()->effective(), {"dumb", "auto_restart"});
+  const json::value present = rules != nullptr ? *rules : json::value();
+  if (jsonx::same(present, known_rules)) return;
+  known_rules = present;
+  ++background;
+  asio::post(context, [this] {
+    --background;
+    supervisor.rules_changed();
+  });
 }
 
 std::optional<supervisor::Identity> Engine::Impl::service_identity() const {

@@ -69,6 +69,8 @@ class Engine::Impl final : public supervisor::ServiceSource {
   supervisor::StopPlan stop_plan(const std::string& process_name) override;
   asio::awaitable<Result<bool>> post_start(std::string process_name) override;
   asio::awaitable<void> after_stop(std::string process_name) override;
+  supervisor::RestartRules restart_rules(const std::string& process_name) override;
+  asio::awaitable<health::Verdict> check_health(std::string process_name) override;
   void entered(const supervisor::ServiceInfo& at) override;
   void changed(const std::string& process_name) override;
 
@@ -148,6 +150,11 @@ class Engine::Impl final : public supervisor::ServiceSource {
   graph::Statuses statuses() const;
   const graph::Model& dependencies() const;
   const graph::Ordering& ordering() const;
+  /// A service that is down and would be started again by itself, now or when its crash loop is over.
+  static bool may_restart(const supervisor::ServiceInfo& info) {
+    return info.restarts.next || info.restarts.crash_loop;
+  }
+  RestartInfo restart_info(const supervisor::ServiceInfo& info) const;
   ProcessEntry entry_of(const config::Snapshot& snapshot, const config::BlockRef& ref) const;
 
   // Operations and answers (operations.cpp, answers.cpp)
@@ -182,6 +189,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   void configure_logs();
   /// Hides the secrets of the configuration in force.
   logs::Redactor redactor() const;
+  void follow_restart_rules();
   logs::MainLogOptions log_options() const;
   void refresh_generated(const config::BlockRef& ref);
 
@@ -251,6 +259,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   std::shared_ptr<asio::steady_timer> stabilizer_timer;
   std::shared_ptr<asio::steady_timer> host_event;  // cancelled when the machine is prepared
   std::map<std::string, CachedVerdict> verdicts;
+  json::value known_rules;                         // dumb.auto_restart as the supervisor was told last
   std::shared_ptr<asio::steady_timer> self_check;  // cancelled at shutdown
   struct Repair {
     RepairSchedule schedule;

@@ -254,6 +254,19 @@ asio::awaitable<void> Engine::Impl::after_stop(std::string process_name) {
   }
 }
 
+/// LIF-10, LIF-33, LIF-89.
+supervisor::RestartRules Engine::Impl::restart_rules(const std::string& process_name) {
+  supervisor::RestartRules rules;
+  rules.settings = supervisor::restart_settings(config()->effective(), process_name);
+  rules.armed = !shutting_down && phase != Phase::initializing && phase != Phase::preinstalling;
+  rules.health_counts = phase == Phase::ready || phase == Phase::degraded;
+  return rules;
+}
+
+asio::awaitable<health::Verdict> Engine::Impl::check_health(std::string process_name) {
+  return verdict_of(std::move(process_name));
+}
+
 void Engine::Impl::changed(const std::string& process_name) {
   verdicts.erase(process_name);
   runs.changed(process_name);

@@ -65,7 +65,8 @@ asio::awaitable<void> Engine::Impl::host_prepared() {
 std::set<std::string> Engine::Impl::active_names() const {
   std::set<std::string> names = runs.pending();
   for (const supervisor::ServiceInfo& info : supervisor.all()) {
-    if (info.pid > 0 || supervisor.busy(info.process_name)) names.insert(info.process_name);
+    if (info.pid > 0 || supervisor.busy(info.process_name) || may_restart(info))
+      names.insert(info.process_name);
   }
   return names;
 }
@@ -163,7 +164,8 @@ asio::awaitable<Result<StackOperation>> Engine::Impl::down(StackRequest request)
     }
   }
   std::erase_if(names, [this](const std::string& name) {
-    return supervisor.info(name).pid <= 0 && !supervisor.busy(name);
+    const supervisor::ServiceInfo info = supervisor.info(name);
+    return info.pid <= 0 && !supervisor.busy(name) && !may_restart(info);
   });
   const auto run = runs.down("down", stop_items(names), asked);
   co_await runs.wait(run);

@@ -131,7 +131,7 @@ void StackRuns::learn_state(const std::shared_ptr<StackRun>& run, const std::str
     if (entry == nullptr || entry->step == Rollout::Step::failed || entry->step == Rollout::Step::called_off)
       perform(run, run->rollout.on_met(process_name, Condition::settled, now));
     if (run->rollout.waits_for(process_name, Condition::healthy)) watch_health(run, process_name);
-  } else if (info.state == supervisor::State::stopped && info.last_exit) {
+  } else if ((info.state == supervisor::State::stopped || info.restarts.crash_loop) && info.last_exit) {
     if (info.completed) {
       perform(run, run->rollout.on_met(process_name, Condition::completed, now));
     } else {

@@ -16,6 +16,7 @@ bool Machine::busy() const noexcept {
 Actions Machine::on(const Event& event, SteadyTime now) {
   Actions out;
   std::visit([&](const auto& one) { on(one, out, now); }, event);
+  wake(out);
   return out;
 }
 
@@ -30,15 +31,18 @@ void Machine::begin(Actions& out) {
   ended_unasked_ = false;
   post_start_over_ = false;
   completed_ = false;
+  if (policy_.stage() != RestartPolicy::Stage::trying) policy_.call_off();
   ++run_;
   enter(State::setting_up, {}, out);
   out.emplace_back(action::RunSetup{run_});
 }
 
-void Machine::fail(Error error, Actions& out) {
-  enter(State::failed, error.message(), out);
+void Machine::fail(Error error, Launched launched, Actions& out, SteadyTime now) {
   if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{error});
-  settle(std::move(error), out);
+  settle(error, out);
+  const bool attempted = policy_.start_failed(error.message());
+  if (attempted || launched == Launched::yes) request(error.message(), out, now);
+  come_to_rest(State::failed, error.message(), out);
 }
 
 // ---- readiness ----
@@ -74,20 +78,22 @@ void Machine::settle_when_over(Actions& out) {
   settle(never ? std::optional(never_ready()) : std::nullopt, out);
 }
 
-/// Asks for the earlier of the two instants that are awaited.
-void Machine::wake(Actions& out) const {
-  if (!deadline_ && !ready_by_) return;
-  const SteadyTime never = SteadyTime::max();
-  out.emplace_back(action::WakeAt{std::min(deadline_.value_or(never), ready_by_.value_or(never))});
+/// Asks for the earliest of the instants that are awaited, when it is another than before.
+void Machine::wake(Actions& out) {
+  std::optional<SteadyTime> next = policy_.wake_at(state_ == State::running);
+  for (const std::optional<SteadyTime>& time : {deadline_, ready_by_}) {
+    if (time && (!next || *time < *next)) next = time;
+  }
+  if (std::exchange(wake_, next) != next && next) out.emplace_back(action::WakeAt{*next});
 }
 
 /// The watch is over and the process lives: the start is answered.
 void Machine::confirm(Actions& out) {
   deadline_.reset();
+  policy_.started(wall_);
   enter(State::running, {}, out);
   if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{});
   out.emplace_back(action::PostStart{run_});
-  wake(out);
 }
 
 /// A start of what runs already.
@@ -115,10 +121,22 @@ void Machine::abandon_start(Actions& out) {
 void Machine::ask_to_end(Actions& out, SteadyTime now) {
   quit_ = killed_ = false;
   forget_readiness();
+  policy_.ended(now);
   deadline_ = now + options_.grace;
   enter(State::stopping, {}, out);
   out.emplace_back(action::Terminate{});
-  out.emplace_back(action::WakeAt{*deadline_});
+}
+
+/// The leader has ended and no stop had asked it to.
+void Machine::end_unasked(Actions& out, SteadyTime now) {
+  ended_unasked_ = true;
+  last_unasked_ = last_exit_;
+  last_unasked_at_ = last_exit_at_;
+  deadline_.reset();
+  forget_readiness();
+  policy_.ended(now);
+  ++run_;
+  out.emplace_back(action::CancelWork{});
 }
 
 void Machine::stop(Actions& out, SteadyTime now) {
@@ -139,20 +157,22 @@ void Machine::stop(Actions& out, SteadyTime now) {
       // A shutdown may have less patience than the stop it joins.
       if (deadline_ && !quit_ && !killed_ && now + options_.grace < *deadline_) {
         deadline_ = now + options_.grace;
-        out.emplace_back(action::WakeAt{*deadline_});
       } else if (killed_ && !deadline_) {
         // An earlier stop has given up on it: this one tries again, and is answered in time as well.
         deadline_ = now + options_.kill_wait;
         out.emplace_back(action::Kill{});
-        out.emplace_back(action::WakeAt{*deadline_});
       }
       break;
-    case State::stopped:
-    case State::backoff:
     case State::failed:
-      if (state_ == State::backoff) enter(State::stopped, {}, out);
+      if (policy_.stage() == RestartPolicy::Stage::refused) enter(State::stopped, {}, out);
+      break;
+    case State::backoff:
+      enter(State::stopped, {}, out);
+      break;
+    case State::stopped:
       break;
   }
+  policy_.call_off();
   // While remains of an earlier run are collected, a stop is over when they are gone.
   if (state_ != State::stopping && !collecting_ && std::exchange(stop_open_, false)) {
     out.emplace_back(action::StopEnded{});
@@ -163,8 +183,10 @@ void Machine::on(const event::StartAsked&, Actions& out, SteadyTime) {
   desired_ = true;
   disabled_ = false;
   restarted_once_ = false;
+  policy_.started_by_hand();
   switch (state_) {
     case State::running:
+      show_restart(out);
       answer_running(out);
       return;
     case State::setting_up:
@@ -197,6 +219,8 @@ void Machine::on(const event::StopAsked&, Actions& out, SteadyTime now) {
 }
 
 void Machine::on(const event::RestartAsked& asked, Actions& out, SteadyTime now) {
+  policy_.call_off();
+  policy_.started_by_hand();
   if (state_ == State::setting_up || state_ == State::waiting) {
     abandon_start(out);
     enter(State::stopped, {}, out);
@@ -221,24 +245,23 @@ void Machine::on(const event::KillAsked&, Actions& out, SteadyTime now) {
     killed_ = true;
     deadline_ = now + options_.kill_wait;
     out.emplace_back(action::Kill{});
-    out.emplace_back(action::WakeAt{*deadline_});
   }
 }
 
-void Machine::on(const event::SetupDone& done, Actions& out, SteadyTime) {
+void Machine::on(const event::SetupDone& done, Actions& out, SteadyTime now) {
   if (done.run != run_ || state_ != State::setting_up) return;
   if (done.error) {
-    fail(*done.error, out);
+    fail(*done.error, Launched::no, out, now);
     return;
   }
   enter(State::waiting, {}, out);
   out.emplace_back(action::RunWaits{run_});
 }
 
-void Machine::on(const event::WaitsDone& done, Actions& out, SteadyTime) {
+void Machine::on(const event::WaitsDone& done, Actions& out, SteadyTime now) {
   if (done.run != run_ || state_ != State::waiting) return;
   if (done.error) {
-    fail(*done.error, out);
+    fail(*done.error, Launched::no, out, now);
     return;
   }
   enter(State::starting, {}, out);
@@ -261,13 +284,13 @@ void Machine::on(const event::Spawned& spawned, Actions& out, SteadyTime now) {
     ready_within_ = *spawned.ready_within;
     ready_by_ = now + ready_within_;
   }
+  policy_.launched(now);
   out.emplace_back(action::Publish{state_, reason_});
-  wake(out);
   out.emplace_back(action::WatchReadiness{run_});
 }
 
-void Machine::on(const event::SpawnFailed& failed, Actions& out, SteadyTime) {
-  if (state_ == State::starting) fail(failed.error, out);
+void Machine::on(const event::SpawnFailed& failed, Actions& out, SteadyTime now) {
+  if (state_ == State::starting) fail(failed.error, Launched::no, out, now);
 }
 
 void Machine::on(const event::Ready& ready, Actions& out, SteadyTime now) {
@@ -287,49 +310,49 @@ void Machine::on(const event::NotReady& told, Actions& out, SteadyTime) {
   if (state_ == State::starting || state_ == State::running) note_readiness(false, told.reason, out);
 }
 
-void Machine::on(const event::Exited& exited, Actions& out, SteadyTime) {
+void Machine::on(const event::Exited& exited, Actions& out, SteadyTime now) {
   if (pid_ <= 0 || collecting_) return;
   collecting_ = true;
   last_exit_ = exited.status;
   last_exit_at_ = exited.at;
   if (state_ == State::running) {
-    ended_unasked_ = true;
-    deadline_.reset();
-    forget_readiness();
-    ++run_;
-    out.emplace_back(action::CancelWork{});
+    end_unasked(out, now);
     completed_ = one_shot_ && exited.status.success();
     const std::string reason = (completed_ ? "completed: " : "ended by itself: ") + exited.status.to_string();
-    enter(State::stopped, reason, out);
+    out.emplace_back(
+        action::Tell{exited.status.success() ? Level::info : Level::error, name_ + " " + reason});
     settle(completed_ ? std::nullopt : std::optional(Error(Errc::spawn_failed, reason, name_)), out);
+    if (completed_) {
+      policy_.call_off();
+    } else {
+      request(exited.status.to_string(), out, now);
+    }
+    come_to_rest(State::stopped, reason, out);
     out.emplace_back(action::Kill{});
   } else if (state_ == State::starting) {
-    ended_unasked_ = true;
-    deadline_.reset();
-    forget_readiness();
-    ++run_;
-    out.emplace_back(action::CancelWork{});
+    end_unasked(out, now);
     out.emplace_back(action::Kill{});
   }
   out.emplace_back(action::Collect{});
 }
 
-void Machine::on(const event::Gone& gone, Actions& out, SteadyTime) {
+void Machine::on(const event::Gone& gone, Actions& out, SteadyTime now) {
   if (!collecting_) return;
   collecting_ = false;
   pid_ = -1;
   deadline_.reset();
   if (state_ == State::starting && one_shot_ && last_exit_->success()) {
     completed_ = true;
+    policy_.started(wall_);
     enter(State::stopped, "completed: " + last_exit_->to_string(), out);
     if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{});
     settle(std::nullopt, out);
   } else if (state_ == State::starting) {
     std::string message = "ended right after its start with " + last_exit_->to_string();
     if (!gone.tail.empty()) message += ": " + gone.tail;
-    fail(Error(Errc::spawn_failed, std::move(message), name_), out);
+    fail(Error(Errc::spawn_failed, std::move(message), name_), Launched::yes, out, now);
   } else if (state_ == State::stopping) {
-    enter(State::stopped, {}, out);
+    come_to_rest(State::stopped, {}, out);
   }
   if (std::exchange(stop_open_, false)) out.emplace_back(action::StopEnded{});
   if (start_after_) begin(out);
@@ -353,15 +376,21 @@ void Machine::on(const event::Woke&, Actions& out, SteadyTime now) {
   if (ready_by_ && now >= *ready_by_) {
     ready_by_.reset();
     settle_when_over(out);
-    if (deadline_ && now < *deadline_) wake(out);
   }
-  if (!deadline_ || now < *deadline_) return;
-  deadline_.reset();
-  if (state_ == State::starting && pid_ > 0 && !collecting_) {
-    confirm(out);
-    return;
+  if (deadline_ && now >= *deadline_) {
+    deadline_.reset();
+    if (state_ == State::starting && pid_ > 0 && !collecting_) {
+      confirm(out);
+    } else if (state_ == State::stopping) {
+      escalate(out, now);
+    }
   }
-  if (state_ == State::stopping) escalate(out, now);
+  if (policy_.due(now)) attempt(out, now);
+  reconsider(out, now);
+  if (state_ == State::running && policy_.check_due(now)) {
+    policy_.check_begun();
+    out.emplace_back(action::CheckHealth{run_});
+  }
 }
 
 /// The patience of one step of a stop is over: quit signal, if the service has one, then SIGKILL, then the
@@ -372,7 +401,6 @@ void Machine::escalate(Actions& out, SteadyTime now) {
     (quit ? quit_ : killed_) = true;
     deadline_ = now + (quit ? options_.quit_grace : options_.kill_wait);
     out.emplace_back(quit ? Action(action::Quit{}) : Action(action::Kill{}));
-    out.emplace_back(action::WakeAt{*deadline_});
     return;
   }
   const Error error(Errc::stop_failed, "something it started is still alive after SIGKILL", name_);
@@ -382,6 +410,7 @@ void Machine::escalate(Actions& out, SteadyTime now) {
   if (std::exchange(start_after_, false)) {
     if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{error});
     settle(error, out);
+    if (policy_.start_failed(error.message())) request(error.message(), out, now);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <dumb/base/atomic_file.hpp>
 #include <dumb/supervisor/supervisor.hpp>
 #include <map>
+#include <random>
 
 #include "supervisor/unit_asio.hpp"
 
@@ -27,6 +28,12 @@ class Supervisor::Impl {
     shared_.options = std::move(options);
     shared_.changed = [this] { on_changed(); };
     shared_.table.emplace(shared_.executor);
+    shared_.refusing = &refusing_;
+    if (!shared_.options.chance) {
+      shared_.options.chance = [generator = std::minstd_rand(std::random_device{}())]() mutable {
+        return std::generate_canonical<double, 32>(generator);
+      };
+    }
     // Orphans of services come back to this process, which can then end and reap them.
     ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     watch_orphans();
@@ -199,6 +206,13 @@ void Supervisor::kill(std::string_view process_name) {
 
 void Supervisor::refuse_starts() {
   impl_->refusing_ = true;
+  rules_changed();
+}
+
+void Supervisor::rules_changed() {
+  std::vector<std::shared_ptr<Unit>> units;
+  for (const auto& [name, unit] : impl_->units_) units.push_back(unit);
+  for (const auto& unit : units) unit->feed(event::RulesChanged{});
 }
 
 ServiceInfo Supervisor::info(std::string_view process_name) const {

@@ -39,6 +39,9 @@ void Unit::configure_machine() {
   const StopPlan plan = shared_.source->stop_plan(name_);
   machine_.set_options(
       {shared_.options.immediate_exit_watch, plan.grace, shared_.options.kill_wait, plan.quit_grace});
+  RestartRules rules = shared_.source->restart_rules(name_);
+  if (*shared_.refusing) rules.armed = false;
+  machine_.set_rules(std::move(rules), shared_.options.chance(), shared_.clock->wall());
 }
 
 void Unit::feed(const Event& event) {
@@ -67,6 +70,9 @@ ServiceInfo Unit::info() const {
   info.ready_at = machine_.ready_at();
   info.becoming_ready = machine_.becoming_ready();
   info.completed = machine_.completed();
+  info.last_unasked = machine_.last_unasked();
+  info.last_unasked_at = machine_.last_unasked_at();
+  info.restarts = machine_.restarts().statistics(shared_.clock->now());
   if (machine_.occupied()) {
     info.pid = machine_.pid();
     info.start_ticks = child_.start_ticks;
@@ -147,6 +153,11 @@ void Unit::perform(const action::WatchReadiness& todo) {
 void Unit::perform(const action::PostStart& todo) {
   run(do_post_start(todo.run), [run = todo.run](const Error&) -> Event {
     return event::PostStartDone{run, false};
+  });
+}
+void Unit::perform(const action::CheckHealth& todo) {
+  run(do_check_health(todo.run), [run = todo.run](const Error&) -> Event {
+    return event::HealthTold{run, std::nullopt};
   });
 }
 void Unit::perform(const action::Collect&) {
@@ -264,8 +275,22 @@ asio::awaitable<void> Unit::do_post_start(std::uint64_t run) {
   feed(done);
 }
 
-void Unit::perform(const action::WakeAt& todo) {
-  timer_.expires_at(todo.time);
+asio::awaitable<void> Unit::do_check_health(std::uint64_t run) {
+  const auto self = shared_from_this();
+  co_await asio::this_coro::throw_if_cancelled(false);
+  const std::string name = name_;
+  const health::Verdict verdict = co_await shared_.source->check_health(name);
+  feed(event::HealthTold{run, verdict.healthy, verdict.reason});
+}
+
+void Unit::perform(const action::Tell& todo) {
+  shared_.logs->write(todo.level, todo.text);
+}
+
+void Unit::perform(const action::WakeAt&) {
+  // Actions performed before this one may have moved it.
+  if (!machine_.wake_at()) return;
+  timer_.expires_at(*machine_.wake_at());
   timer_.async_wait([self = shared_from_this()](error_code error) {
     if (!error) self->feed(event::Woke{});
   });
@@ -326,14 +351,6 @@ void Unit::answer_stop() {
 
 void Unit::perform(const action::Publish& todo) {
   tell_readiness();
-  if (machine_.state() == State::stopped && machine_.ended_unasked() && machine_.last_exit()) {
-    const std::string text = name_ + " " + machine_.reason();
-    if (machine_.last_exit()->success()) {
-      shared_.logs->info(text);
-    } else {
-      shared_.logs->error(text);
-    }
-  }
   ServiceInfo entered = info();
   entered.state = todo.state;
   entered.reason = todo.reason;

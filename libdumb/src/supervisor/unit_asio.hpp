@@ -26,8 +26,9 @@ struct Shared {
   GroupTree groups;  ///< empty: services are held together by descent
   std::optional<ProcessTable> table;
   std::uint64_t next_unit = 1;
-  std::size_t tasks = 0;          ///< coroutines under way, of all units
-  std::function<void()> changed;  ///< something became idle, or the set of children changed
+  const bool* refusing = nullptr;  ///< nothing is started any more
+  std::size_t tasks = 0;           ///< coroutines under way, of all units
+  std::function<void()> changed;   ///< something became idle, or the set of children changed
 };
 
 using Outcome = std::optional<Error>;  ///< nullopt: fine
@@ -67,7 +68,9 @@ class Unit : public std::enable_shared_from_this<Unit> {
   void perform(const action::Kill& todo);
   void perform(const action::Collect& todo);
   void perform(const action::PostStart& todo);
+  void perform(const action::CheckHealth& todo);
   void perform(const action::WakeAt& todo);
+  void perform(const action::Tell& todo);
   void perform(const action::StartEnded& todo);
   void perform(const action::StartSettled& todo);
   void perform(const action::StopEnded& todo);
@@ -84,6 +87,7 @@ class Unit : public std::enable_shared_from_this<Unit> {
   boost::asio::awaitable<std::optional<Error>> find_fault_of_directory();
   boost::asio::awaitable<void> do_watch(std::uint64_t run);
   boost::asio::awaitable<void> do_post_start(std::uint64_t run);
+  boost::asio::awaitable<void> do_check_health(std::uint64_t run);
   boost::asio::awaitable<void> do_collect();
   boost::asio::awaitable<void> do_watch_endpoints(std::uint64_t run);
   Result<void> launch();

@@ -88,11 +88,14 @@ struct RestartInfo {
   std::optional<double> last_exit_time;
   std::optional<std::string> last_exit_reason;
   std::int64_t unhealthy_count = 0, unhealthy_threshold = 3;
+  bool crash_loop = false;              ///< a restart is refused, because of too many in the window
+  std::optional<double> next_try_time;  ///< when that is looked at again
 };
 BOOST_DESCRIBE_STRUCT(RestartInfo, (),
                       (restart_attempts, restart_successes, restart_failures, recent_restart_attempts,
                        pending, next_restart_time, disabled, last_restart_time, last_failure_reason,
-                       last_exit_time, last_exit_reason, unhealthy_count, unhealthy_threshold))
+                       last_exit_time, last_exit_reason, unhealthy_count, unhealthy_threshold, crash_loop,
+                       next_try_time))
 
 /// GET /process/service-status without health (API-42).
 struct ServiceStatus {

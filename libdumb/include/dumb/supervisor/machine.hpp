@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <dumb/base/clock.hpp>
 #include <dumb/base/error.hpp>
+#include <dumb/base/log.hpp>
 #include <dumb/supervisor/launch.hpp>
+#include <dumb/supervisor/restart_policy.hpp>
 #include <optional>
 #include <string>
 #include <variant>
@@ -20,17 +22,24 @@
 /// | setting_up | setup runs                     | done -> waiting; error -> failed; stop -> stopped            |
 /// | waiting    | directories, mounts, URLs are  | done -> starting; error -> failed; stop -> stopped           |
 /// |            | awaited                        |                                                              |
-/// | starting   | launched, immediate-exit watch | ready or watch over -> running; exit -> failed; stop ->      |
-/// |            |                                | stopping                                                     |
-/// | running    | confirmed; a declared          | exit -> stopped (remains are killed); stop -> stopping;      |
-/// |            | readiness may come and go      | restart -> stopping, then setting_up                         |
+/// | starting   | launched, immediate-exit watch | ready or watch over -> running; exit -> failed or backoff;   |
+/// |            |                                | stop -> stopping                                             |
+/// | running    | confirmed; a declared          | exit -> stopped, backoff or failed (remains are killed);     |
+/// |            | readiness may come and go      | stop -> stopping; restart, asked for or because its health   |
+/// |            |                                | is bad -> stopping, then setting_up                          |
 /// | stopping   | asked to end, then killed      | nothing left -> stopped (or setting_up by a restart)         |
-/// | backoff    | a restart is pending           | its time, or start -> setting_up; stop -> stopped            |
-/// | failed     | the start failed               | start, restart -> setting_up                                 |
+/// | backoff    | it is down, a restart pending  | its time, or start -> setting_up; stop -> stopped            |
+/// | failed     | the start failed, or too many  | start, restart -> setting_up; room for another attempt ->    |
+/// |            | restarts: crash loop           | backoff; stop -> stopped when it is a crash loop             |
 ///
 /// A start is *answered* when running begins. It is *settled* when post-start is over and the readiness the
 /// service declares, if any, is reached or given up; an end, a stop and a failure settle it as well. A one-shot
 /// that ends with code 0 has done its work: from starting it goes to stopped, not to failed.
+///
+/// Restarts nobody asked for are decided by the RestartPolicy the machine owns: it is told of every launch, end,
+/// verdict on health, failed attempt and wish of the user, and asked at the instants it names. A restart because
+/// of bad health waits for its time in `running`. A start that fails is requested again only if it was such an
+/// attempt, or if its process had been launched and ended by itself.
 ///
 /// A stop or restart pre-empts setting_up and waiting. After an exit the remains are collected before the
 /// next setup begins, so two incarnations never overlap: a start asked for meanwhile is held until then.
@@ -96,13 +105,20 @@ struct PostStartDone {
   std::uint64_t run = 0;
   bool restart_needed = false;
 };
+/// The outcome of CheckHealth; nullopt: neither well nor ill yet.
+struct HealthTold {
+  std::uint64_t run = 0;
+  std::optional<bool> healthy;
+  std::string reason = {};
+};
+struct RulesChanged {};  ///< the rules of restarts may be others: set_rules() was called
 struct Woke {};
 }  // namespace event
 
-using Event =
-    std::variant<event::StartAsked, event::StopAsked, event::RestartAsked, event::KillAsked, event::SetupDone,
-                 event::WaitsDone, event::WaitProgress, event::Spawned, event::SpawnFailed, event::Ready,
-                 event::NotReady, event::Exited, event::Gone, event::PostStartDone, event::Woke>;
+using Event = std::variant<event::StartAsked, event::StopAsked, event::RestartAsked, event::KillAsked,
+                           event::SetupDone, event::WaitsDone, event::WaitProgress, event::Spawned,
+                           event::SpawnFailed, event::Ready, event::NotReady, event::Exited, event::Gone,
+                           event::PostStartDone, event::HealthTold, event::RulesChanged, event::Woke>;
 
 namespace action {
 struct RunSetup {
@@ -123,8 +139,16 @@ struct Collect {};    ///< the leader has ended: wait until nothing is left, dra
 struct PostStart {
   std::uint64_t run = 0;
 };
+struct CheckHealth {
+  std::uint64_t run = 0;
+};
 struct WakeAt {
   SteadyTime time;
+};
+/// A line for the log.
+struct Tell {
+  Level level;
+  std::string text;
 };
 /// A start ended; nullopt: running. One answers every start and restart that joined it.
 struct StartEnded {
@@ -144,10 +168,11 @@ struct Publish {
 };
 }  // namespace action
 
-using Action = std::variant<action::RunSetup, action::RunWaits, action::CancelWork, action::Spawn,
-                            action::WatchReadiness, action::Terminate, action::Quit, action::Kill,
-                            action::Collect, action::PostStart, action::WakeAt, action::StartEnded,
-                            action::StartSettled, action::StopEnded, action::Publish>;
+using Action =
+    std::variant<action::RunSetup, action::RunWaits, action::CancelWork, action::Spawn,
+                 action::WatchReadiness, action::Terminate, action::Quit, action::Kill, action::Collect,
+                 action::PostStart, action::CheckHealth, action::WakeAt, action::Tell, action::StartEnded,
+                 action::StartSettled, action::StopEnded, action::Publish>;
 using Actions = std::vector<Action>;
 
 class Machine {
@@ -157,6 +182,11 @@ class Machine {
   /// Feeds one event; returns what the caller must do, in order.
   Actions on(const Event& event, SteadyTime now);
   void set_options(MachineOptions options) noexcept { options_ = options; }
+  /// To be called before on(): what restarts depend on now, a random number from 0 to 1, and the wall clock.
+  void set_rules(RestartRules rules, double chance, WallTime wall) {
+    policy_.configure(std::move(rules), chance);
+    wall_ = wall;
+  }
 
   State state() const noexcept { return state_; }
   /// Why it is in this state, one sentence; may be empty.
@@ -172,6 +202,12 @@ class Machine {
   const std::optional<WallTime>& last_exit_at() const noexcept { return last_exit_at_; }
   /// The last end came by itself: not asked for by a stop.
   bool ended_unasked() const noexcept { return ended_unasked_; }
+  /// The last end of any run that came by itself.
+  const std::optional<ExitStatus>& last_unasked() const noexcept { return last_unasked_; }
+  const std::optional<WallTime>& last_unasked_at() const noexcept { return last_unasked_at_; }
+  const RestartPolicy& restarts() const noexcept { return policy_; }
+  /// When Woke is awaited; what WakeAt said last.
+  const std::optional<SteadyTime>& wake_at() const noexcept { return wake_; }
   /// A start, restart or stop is under way, and which requests it can be ended by.
   bool busy() const noexcept;
   /// SIGKILL was sent in the last stop, whose end may be awaited still.
@@ -191,9 +227,11 @@ class Machine {
  private:
   void enter(State state, std::string reason, Actions& out);
   void begin(Actions& out);
-  void fail(Error error, Actions& out);
+  enum class Launched { no, yes };
+  void fail(Error error, Launched launched, Actions& out, SteadyTime now);
   void stop(Actions& out, SteadyTime now);
   void ask_to_end(Actions& out, SteadyTime now);
+  void end_unasked(Actions& out, SteadyTime now);
   void escalate(Actions& out, SteadyTime now);
   void abandon_start(Actions& out);
   void confirm(Actions& out);
@@ -203,7 +241,13 @@ class Machine {
   void settle(std::optional<Error> error, Actions& out);
   void settle_when_over(Actions& out);
   Error never_ready() const;
-  void wake(Actions& out) const;
+  void wake(Actions& out);
+  void come_to_rest(State otherwise, std::string reason, Actions& out);
+  void request(const std::string& why, Actions& out, SteadyTime now);
+  void attempt(Actions& out, SteadyTime now);
+  void call_off_restart(Actions& out);
+  void show_restart(Actions& out);
+  void reconsider(Actions& out, SteadyTime now);
 
   void on(const event::StartAsked&, Actions&, SteadyTime);
   void on(const event::StopAsked&, Actions&, SteadyTime);
@@ -219,6 +263,8 @@ class Machine {
   void on(const event::Exited&, Actions&, SteadyTime);
   void on(const event::Gone&, Actions&, SteadyTime);
   void on(const event::PostStartDone&, Actions&, SteadyTime);
+  void on(const event::HealthTold&, Actions&, SteadyTime);
+  void on(const event::RulesChanged&, Actions&, SteadyTime);
   void on(const event::Woke&, Actions&, SteadyTime);
 
   std::string name_;
@@ -227,6 +273,11 @@ class Machine {
   std::string reason_;
   std::uint64_t run_ = 0;
   pid_t pid_ = -1;
+  RestartPolicy policy_;
+  State rest_ = State::stopped;  // with its reason, what backoff and a crash loop fall back to
+  std::string rest_reason_;
+  WallTime wall_;
+  std::optional<SteadyTime> wake_;
   std::optional<SteadyTime> deadline_;  // of the watch or the stop
   std::optional<SteadyTime> ready_by_;  // readiness is awaited until then
   Duration ready_within_{};
@@ -235,6 +286,8 @@ class Machine {
   std::optional<SteadyTime> ready_at_;
   std::optional<ExitStatus> last_exit_;
   std::optional<WallTime> last_exit_at_;
+  std::optional<ExitStatus> last_unasked_;
+  std::optional<WallTime> last_unasked_at_;
   bool desired_ = false;
   bool disabled_ = false;
   bool ended_unasked_ = false;

@@ -11,6 +11,7 @@
 #include <dumb/supervisor/launch.hpp>
 #include <dumb/supervisor/machine.hpp>
 #include <dumb/supervisor/readiness.hpp>
+#include <dumb/supervisor/restart_policy.hpp>
 #include <dumb/supervisor/waits.hpp>
 #include <filesystem>
 #include <functional>
@@ -63,6 +64,12 @@ class ServiceSource {
   virtual boost::asio::awaitable<Result<bool>> post_start(std::string process_name) = 0;
   /// After nothing of the service is left: unmounting and the like (LIF-81).
   virtual boost::asio::awaitable<void> after_stop(std::string process_name) = 0;
+  /// What restarts that nobody asks for depend on now (LIF-89); asked before each decision.
+  virtual RestartRules restart_rules(const std::string& /*process_name*/) { return {}; }
+  /// A health check of a running service, for restart_rules() that want them. Must honour cancellation.
+  virtual boost::asio::awaitable<health::Verdict> check_health(std::string /*process_name*/) {
+    co_return health::Verdict();
+  }
   /// The service entered a state, or has a new reason for it: every one, in order, also those it has left
   /// again when this is called.
   virtual void entered(const ServiceInfo& /*at*/) {}
@@ -83,6 +90,7 @@ struct SupervisorOptions {
   std::chrono::milliseconds kill_wait{5000};
   const Clock* clock = nullptr;  ///< null: the system clock
   Containment containment = Containment::automatic;
+  std::function<double()> chance = {};  ///< random numbers from 0 to 1; empty: the supervisor's own
 };
 
 /// What is known of one service (LIF-58); what belongs to a process is there while that process exists.
@@ -105,11 +113,14 @@ struct ServiceInfo {
   std::filesystem::path access_file;
   std::optional<ExitStatus> last_exit;
   std::optional<WallTime> last_exit_at;
-  std::optional<bool> ready;           ///< of a declared readiness while a process runs (LIF-140)
-  std::string readiness_reason;        ///< last answer, or what the service says of itself; may be empty
-  std::optional<SteadyTime> ready_at;  ///< when this run became ready first
-  bool becoming_ready = false;         ///< not ready in this run yet, and the time for it is not over
-  bool completed = false;              ///< a one-shot whose last run ended by itself with code 0
+  std::optional<bool> ready;               ///< of a declared readiness while a process runs (LIF-140)
+  std::string readiness_reason;            ///< last answer, or what the service says of itself; may be empty
+  std::optional<SteadyTime> ready_at;      ///< when this run became ready first
+  bool becoming_ready = false;             ///< not ready in this run yet, and the time for it is not over
+  std::optional<ExitStatus> last_unasked;  ///< the last end by itself, of any run
+  std::optional<WallTime> last_unasked_at;
+  RestartStatistics restarts;
+  bool completed = false;  ///< a one-shot whose last run ended by itself with code 0
 };
 
 enum class StopReply { stopped, already_stopping };
@@ -139,6 +150,8 @@ class Supervisor {
   /// SIGKILL to everything, now.
   void kill(std::string_view process_name);
   void refuse_starts();
+  /// What restart_rules() answers may have changed: what is pending or refused is looked at again.
+  void rules_changed();
 
   /// The service's state; `stopped` for a name never started.
   ServiceInfo info(std::string_view process_name) const;
