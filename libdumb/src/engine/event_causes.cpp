@@ -33,8 +33,8 @@ std::string EventCauses::take_reason(Known& known, const EnteredState& now, bool
     known.cause = cause::exit;
     return reason;
   }
-  // A start of its own accord; what was asked for before it cancelled it.
-  if (known.state == "backoff" && !known.asked && now.state == "setting_up") {
+  // A stop or start of its own accord; what was asked for before it cancelled it.
+  if (!known.asked && (now.by_policy || (known.state == "backoff" && now.state == "setting_up"))) {
     known.cause = cause::restart_policy;
     return reason;
   }

@@ -40,6 +40,7 @@ struct EnteredState {
   std::optional<WallTime> exit_at;  ///< when
   std::optional<bool> ready;        ///< of a service that declares its readiness (LIF-140)
   std::string readiness_reason;     ///< why it is not
+  bool by_policy = false;           ///< its restart policy is at work
   bool ended_unasked = false;       ///< and that it did so by itself
 };
 

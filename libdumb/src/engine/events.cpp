@@ -43,6 +43,7 @@ void Engine::Impl::entered(const supervisor::ServiceInfo& at) {
   now.ready = at.ready;
   now.readiness_reason = at.readiness_reason;
   now.ended_unasked = at.ended_unasked;
+  now.by_policy = at.restarts.trying || may_restart(at);
   std::optional<Event> event = causes.entered(now);
   if (!event) return;
   if (event->reason) event->reason = redacted(*event->reason);

@@ -150,7 +150,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   graph::Statuses statuses() const;
   const graph::Model& dependencies() const;
   const graph::Ordering& ordering() const;
-  /// A service that is down and would be started again by itself, now or when its crash loop is over.
+  /// Its restart policy has something in mind, now or when a crash loop is over.
   static bool may_restart(const supervisor::ServiceInfo& info) {
     return info.restarts.next || info.restarts.crash_loop;
   }

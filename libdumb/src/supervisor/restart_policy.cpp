@@ -201,6 +201,7 @@ RestartStatistics RestartPolicy::statistics(SteadyTime now) const {
   if (stage_ == Stage::pending) statistics.next = next_;
   statistics.unhealthy_count = unhealthy_;
   statistics.unhealthy_threshold = std::max(1, rules_.settings.unhealthy_threshold);
+  statistics.trying = stage_ == Stage::trying;
   statistics.crash_loop = stage_ == Stage::refused;
   statistics.refused_until = refused_until();
   return statistics;

@@ -55,6 +55,7 @@ struct RestartStatistics {
   std::optional<WallTime> last;    ///< when the last one succeeded
   std::optional<std::string> last_failure;
   std::int64_t unhealthy_count = 0, unhealthy_threshold = 3;
+  bool trying = false;                      ///< an attempt is under way
   bool crash_loop = false;                  ///< refused: too many attempts in the window
   std::optional<SteadyTime> refused_until;  ///< when a refused restart is looked at again; none: never
 };
