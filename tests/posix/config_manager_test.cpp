@@ -124,6 +124,18 @@ TEST_CASE("the env file adds variables that are not there and sets members", "[c
   CHECK(jsonx::find((*manager)->snapshot()->base(), {"zilean", "port"})->as_int64() == 8182);
 }
 
+TEST_CASE("what a service manager tells this process is not handed on", "[config][LIF-51]") {
+  ConfigBench bench(test::small_model(), "{}");
+  bench.environment = {{"PATH", "/bin"},          {"NOTIFY_SOCKET", "/run/systemd/notify"},
+                       {"WATCHDOG_USEC", "1000"}, {"WATCHDOG_PID", "1"},
+                       {"LISTEN_FDS", "2"},       {"LISTEN_PID", "1"},
+                       {"LISTEN_FDNAMES", "a:b"}, {"LISTEN_PORT", "80"}};
+  const auto manager = bench.open();
+  REQUIRE(manager);
+  const config::Environment expected{{"PATH", "/bin"}, {"LISTEN_PORT", "80"}};
+  CHECK((*manager)->environment() == expected);
+}
+
 TEST_CASE("secret files win and their values are known to the redactor",
           "[config][CFG-44][CFG-46][CFG-105]") {
   ConfigBench bench(test::small_model(), R"({"nzbdav": {"webdav_password": "from the file"}})");

@@ -318,24 +318,26 @@ TEST_CASE("the waits of a start that was asked for end and name what is missing,
   CHECK(test::run_until(s.context, [&] { return *over; }));
 }
 
-TEST_CASE("a child gets the account's home, and no other service's prepared environment",
-          "[engine][SVC-23][LIF-51]") {
+TEST_CASE("a child gets the account's home, and no other process's environment", "[engine][SVC-23][LIF-51]") {
   Scratch s;
   auto file = Scratch::document();
   s.overlay("phalanx_db", R"([{"do": "set", "fields": {"env.FROM_HOOK": "prepared for one"}}])");
   Scratch::child_of(file, "phalanx_db", {"--env", "FROM_HOOK", "--env", "HOME"});
   jsonx::set(file, {"phalanx_db", "process_name"}, "Hooked");
   jsonx::set(file, {"phalanx_db", "log_file"}, "/log/hooked.log");
-  s.add(file, "other", "Other", Scratch::custom({"--env", "FROM_HOOK", "--env", "HOME"}));
+  s.add(file, "other", "Other",
+        Scratch::custom({"--env", "FROM_HOOK", "--env", "HOME", "--env", "NOTIFY_SOCKET"}));
   s.add(file, "own", "Own", Scratch::custom({"--env", "HOME"}));
   file["own"].as_object()["env"] = json::object{{"HOME", "/of/my/own"}};
   s.environment["HOME"] = "/of/the/daemon";
+  s.environment["NOTIFY_SOCKET"] = "/of/the/daemon/notify";
   REQUIRE(s.open(file));
   s.run(s.engine->boot());
   s.run(s.engine->shutdown());
   const std::string log = s.main_log() + s.log("other.log") + s.log("own.log");
   CHECK_THAT(log, ContainsSubstring("Hooked subprocess: FROM_HOOK=prepared for one"));
   CHECK_THAT(log, ContainsSubstring("Other subprocess: FROM_HOOK is unset"));
+  CHECK_THAT(log, ContainsSubstring("Other subprocess: NOTIFY_SOCKET is unset"));
   CHECK_THAT(log, ContainsSubstring("Own subprocess: HOME=/of/my/own"));
   if (::geteuid() == 0) {
     CHECK_THAT(log, !ContainsSubstring("HOME=/of/the/daemon"));

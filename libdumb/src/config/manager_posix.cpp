@@ -39,11 +39,21 @@ std::optional<unsigned> id_at(const json::object& document, std::string_view key
   return static_cast<unsigned>(value->get_int64());
 }
 
+/// Variables a service manager addresses to the one process it started, this one: a child that believed them
+/// would answer in its name, or adopt sockets it does not have.
+OpenOptions without_own_variables(OpenOptions options) {
+  for (const char* name :
+       {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}) {
+    options.environment.erase(name);
+  }
+  return options;
+}
+
 }  // namespace
 
 struct Manager::State {
   explicit State(OpenOptions given)
-      : options(std::move(given)),
+      : options(without_own_variables(std::move(given))),
         store(options.file),
         log(options.log == nullptr ? null_log() : *options.log),
         environment(options.environment) {}

@@ -61,7 +61,8 @@ class Manager {
 
   SnapshotPtr snapshot() const noexcept;
   const Model& model() const noexcept;
-  /// The environment with the env file's variables; what children inherit (CFG-42).
+  /// The environment with the env file's variables; what children inherit (CFG-42). Without
+  /// what a service manager told this process only: NOTIFY_SOCKET, WATCHDOG_*, LISTEN_*.
   const Environment& environment() const noexcept;
   /// Names of variables that override secret fields; children do not get them (CFG-46).
   std::vector<std::string> secret_variables() const;
