@@ -133,7 +133,8 @@ TEST_CASE("a read that fails or takes too long is reported and does not end the 
   CHECK(b.log.contains("/mnt/a film.mkv"));
 }
 
-TEST_CASE("ending the ffprobe monitor kills its reads within a second", "[engine][LIF-131][LIF-136]") {
+TEST_CASE("ending the ffprobe monitor kills its reads and waits for their end",
+          "[engine][LIF-131][LIF-136]") {
   Bench b;
   b.write_program("#!/bin/sh\necho $$ > " + (b.dir / "pid").native() + "\nexec sleep 600\n");
   b.begin();
@@ -145,10 +146,8 @@ TEST_CASE("ending the ffprobe monitor kills its reads within a second", "[engine
   REQUIRE(test::run_until(b.context, [&] { return pid() != 0; }));
   const pid_t reader = pid();
   REQUIRE(supervisor::read_stat(reader));
-  const auto before = std::chrono::steady_clock::now();
   b.end();
-  CHECK(std::chrono::steady_clock::now() - before < 1s);
-  CHECK_FALSE(supervisor::read_stat(reader));
+  CHECK_FALSE(supervisor::read_stat(reader));  // reaped: no zombie either
   CHECK_FALSE(b.log.contains("left behind"));
 }
 
