@@ -180,6 +180,74 @@ TEST_CASE("every stop of what SIGKILL does not end tries again and is answered",
   CHECK(d.machine.state() == State::stopped);
 }
 
+TEST_CASE("a start of what SIGKILL does not end fails at once", "[supervisor][LIF-63][LIF-66]") {
+  Driven d;
+  d.to_running();
+  d.feed(event::StopAsked{});
+  for (int step = 0; step < 2; ++step) {
+    d.clock.advance(1h);
+    d.feed(event::Woke{});
+  }
+  for (int round = 0; round < 2; ++round) {
+    const auto actions = d.feed(event::StartAsked{});
+    REQUIRE(find<action::StartEnded>(actions));
+    CHECK(find<action::StartEnded>(actions)->error->is(Errc::stop_failed));
+    REQUIRE(find<action::StartSettled>(actions));
+    CHECK(find<action::StartSettled>(actions)->error->is(Errc::stop_failed));
+    CHECK(d.machine.state() == State::stopping);
+  }
+  // It goes after all: nothing that was answered begins then.
+  d.feed(event::Exited{{ExitStatus::Kind::signal, 9}, d.clock.wall()});
+  CHECK_FALSE(find<action::RunSetup>(d.feed(event::Gone{})));
+  CHECK(find<action::RunSetup>(d.feed(event::StartAsked{})));
+}
+
+TEST_CASE("remains of a crash that SIGKILL does not end hold up no request for ever",
+          "[supervisor][LIF-63][LIF-66][LIF-69]") {
+  Driven d;
+  d.to_running();
+  d.feed(event::Exited{code7, d.clock.wall()});
+  for (int round = 0; round < 2; ++round) {
+    auto actions = d.feed(event::StopAsked{});
+    CHECK(find<action::Kill>(actions));
+    CHECK_FALSE(find<action::StopEnded>(actions));
+    REQUIRE(find<action::WakeAt>(actions));
+    d.clock.advance(35s);
+    actions = d.feed(event::Woke{});
+    REQUIRE(find<action::StopEnded>(actions));
+    CHECK(find<action::StopEnded>(actions)->error->is(Errc::stop_failed));
+
+    actions = d.feed(event::StartAsked{});
+    CHECK(find<action::WakeAt>(actions));
+    CHECK_FALSE(find<action::StartEnded>(actions));
+    d.clock.advance(35s);
+    actions = d.feed(event::Woke{});
+    REQUIRE(find<action::StartEnded>(actions));
+    CHECK(find<action::StartEnded>(actions)->error->is(Errc::stop_failed));
+    CHECK(find<action::StartSettled>(actions));
+    CHECK(d.machine.state() == State::failed);
+    CHECK(d.machine.occupied());
+  }
+  CHECK_FALSE(find<action::RunSetup>(d.feed(event::Gone{})));
+  CHECK_FALSE(d.machine.occupied());
+
+  // The same right after a start, which waits for the last words.
+  Driven early;
+  early.to_waiting();
+  early.feed(event::WaitsDone{early.run, {}});
+  early.feed(event::Spawned{100});
+  CHECK(find<action::WakeAt>(early.feed(event::Exited{code7, early.clock.wall()})));
+  early.clock.advance(35s);
+  const auto actions = early.feed(event::Woke{});
+  REQUIRE(find<action::StartEnded>(actions));
+  CHECK(
+      find<action::StartEnded>(actions)->error->message() ==
+      "ended right after its start with exit code 7, and something it started is still alive after SIGKILL");
+  CHECK(early.machine.state() == State::failed);
+  early.feed(event::Gone{});
+  CHECK_FALSE(early.machine.occupied());
+}
+
 TEST_CASE("no more patience means SIGKILL, quit signal or not", "[supervisor][LIF-71][LIF-79]") {
   Driven d;
   d.machine.set_options({.grace = 90s, .kill_wait = 5s, .quit_grace = 2s});
@@ -319,6 +387,8 @@ TEST_CASE("random schedules never break the machine's promises", "[supervisor][L
     int alive = 0;              // processes that exist or whose remains do
     bool exited = false;        // Exited was reported, Gone not yet
     bool spawn_wanted = false;  // Spawn was decided and not performed yet
+    // What SIGKILL does not end: nothing, what the leader has left behind, the leader itself.
+    enum class Stuck { nothing, remains, leader } stuck = Stuck::nothing;
     int starts_open = 0;
     int settles_open = 0;
     int stops_open = 0;
@@ -353,6 +423,8 @@ TEST_CASE("random schedules never break the machine's promises", "[supervisor][L
         } else {
           alive = 1;
           exited = false;
+          const auto luck = random() % 8;
+          stuck = luck == 0 ? Stuck::leader : luck == 1 ? Stuck::remains : Stuck::nothing;
           std::optional<Duration> within;
           if (random() % 2 == 0) within = std::chrono::milliseconds(random() % 9000);
           absorb(machine.on(event::Spawned{1000 + step, within, random() % 4 == 0}, clock.now()));
@@ -387,13 +459,13 @@ TEST_CASE("random schedules never break the machine's promises", "[supervisor][L
           absorb(machine.on(event::Woke{}, clock.now()));
           break;
         case 7:
-          if (alive != 0 && !exited) {
+          if (alive != 0 && !exited && stuck != Stuck::leader) {
             exited = true;
             absorb(machine.on(event::Exited{random() % 2 == 0 ? code0 : code7, clock.wall()}, clock.now()));
           }
           break;
         case 8:
-          if (exited) {
+          if (exited && stuck == Stuck::nothing) {
             exited = false;
             alive = 0;
             absorb(machine.on(event::Gone{}, clock.now()));
@@ -419,6 +491,7 @@ TEST_CASE("random schedules never break the machine's promises", "[supervisor][L
       if (std::exchange(spawn_wanted, false)) {
         alive = 1;
         exited = false;
+        stuck = Stuck::nothing;
         absorb(machine.on(event::Spawned{5000 + step}, clock.now()));
       }
       absorb(machine.on(event::SetupDone{run, {}}, clock.now()));
@@ -426,11 +499,11 @@ TEST_CASE("random schedules never break the machine's promises", "[supervisor][L
       if (spawn_wanted) continue;
       absorb(machine.on(event::Woke{}, clock.now()));
       absorb(machine.on(event::PostStartDone{run, false}, clock.now()));
-      if (machine.state() == State::stopping && alive != 0 && !exited) {
+      if (machine.state() == State::stopping && alive != 0 && !exited && stuck != Stuck::leader) {
         exited = true;
         absorb(machine.on(event::Exited{code0, clock.wall()}, clock.now()));
       }
-      if (exited) {
+      if (exited && stuck == Stuck::nothing) {
         exited = false;
         alive = 0;
         absorb(machine.on(event::Gone{}, clock.now()));
@@ -440,6 +513,15 @@ TEST_CASE("random schedules never break the machine's promises", "[supervisor][L
     REQUIRE(settles_open == 0);
     REQUIRE(stops_open == 0);
     REQUIRE((machine.state() == State::running || machine.state() == State::stopped ||
-             machine.state() == State::failed));
+             machine.state() == State::failed ||
+             (machine.state() == State::stopping && stuck != Stuck::nothing)));
+    if (alive == 0 || stuck == Stuck::nothing) continue;
+    // It goes at last, and whatever is asked for then works.
+    if (!exited) absorb(machine.on(event::Exited{code0, clock.wall()}, clock.now()));
+    alive = 0;
+    absorb(machine.on(event::Gone{}, clock.now()));
+    REQUIRE_FALSE(machine.occupied());
+    absorb(machine.on(event::StartAsked{}, clock.now()));
+    REQUIRE(machine.state() == State::setting_up);
   }
 }

@@ -159,8 +159,7 @@ void Machine::stop(Actions& out, SteadyTime now) {
         deadline_ = now + options_.grace;
       } else if (killed_ && !deadline_) {
         // An earlier stop has given up on it: this one tries again, and is answered in time as well.
-        deadline_ = now + options_.kill_wait;
-        out.emplace_back(action::Kill{});
+        insist(options_.kill_wait, out, now);
       }
       break;
     case State::failed:
@@ -173,13 +172,23 @@ void Machine::stop(Actions& out, SteadyTime now) {
       break;
   }
   policy_.call_off();
-  // While remains of an earlier run are collected, a stop is over when they are gone.
-  if (state_ != State::stopping && !collecting_ && std::exchange(stop_open_, false)) {
+  if (state_ == State::stopping || !stop_open_) return;
+  if (!collecting_) {
+    stop_open_ = false;
     out.emplace_back(action::StopEnded{});
+  } else if (!deadline_) {
+    // While remains of an earlier run are collected, a stop is over when they are gone.
+    insist(options_.grace + options_.kill_wait, out, now);
   }
 }
 
-void Machine::on(const event::StartAsked&, Actions& out, SteadyTime) {
+/// SIGKILL, and a limit to how long its effect is awaited.
+void Machine::insist(Duration patience, Actions& out, SteadyTime now) {
+  deadline_ = now + patience;
+  out.emplace_back(action::Kill{});
+}
+
+void Machine::on(const event::StartAsked&, Actions& out, SteadyTime now) {
   desired_ = true;
   disabled_ = false;
   restarted_once_ = false;
@@ -196,6 +205,7 @@ void Machine::on(const event::StartAsked&, Actions& out, SteadyTime) {
       return;
     case State::stopping:
       start_open_ = settle_open_ = start_after_ = true;
+      if (killed_ && !deadline_) give_up(out, now);  // SIGKILL has failed before
       return;
     case State::stopped:
     case State::backoff:
@@ -206,6 +216,7 @@ void Machine::on(const event::StartAsked&, Actions& out, SteadyTime) {
   if (collecting_) {
     start_after_ = true;
     enter(State::setting_up, "waits until the remains of the last run are gone", out);
+    if (!deadline_) insist(options_.grace + options_.kill_wait, out, now);
   } else {
     begin(out);
   }
@@ -243,8 +254,7 @@ void Machine::on(const event::KillAsked&, Actions& out, SteadyTime now) {
   stop(out, now);
   if (pid_ > 0) {
     killed_ = true;
-    deadline_ = now + options_.kill_wait;
-    out.emplace_back(action::Kill{});
+    insist(options_.kill_wait, out, now);
   }
 }
 
@@ -331,7 +341,7 @@ void Machine::on(const event::Exited& exited, Actions& out, SteadyTime now) {
     out.emplace_back(action::Kill{});
   } else if (state_ == State::starting) {
     end_unasked(out, now);
-    out.emplace_back(action::Kill{});
+    insist(options_.grace + options_.kill_wait, out, now);  // somebody waits for the outcome
   }
   out.emplace_back(action::Collect{});
 }
@@ -383,6 +393,8 @@ void Machine::on(const event::Woke&, Actions& out, SteadyTime now) {
       confirm(out);
     } else if (state_ == State::stopping) {
       escalate(out, now);
+    } else if (collecting_) {
+      give_up(out, now);
     }
   }
   if (policy_.due(now)) attempt(out, now);
@@ -403,15 +415,30 @@ void Machine::escalate(Actions& out, SteadyTime now) {
     out.emplace_back(quit ? Action(action::Quit{}) : Action(action::Kill{}));
     return;
   }
-  const Error error(Errc::stop_failed, "something it started is still alive after SIGKILL", name_);
-  reason_ = error.message();
-  out.emplace_back(action::Publish{state_, reason_});
-  if (std::exchange(stop_open_, false)) out.emplace_back(action::StopEnded{error});
-  if (std::exchange(start_after_, false)) {
-    if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{error});
-    settle(error, out);
-    if (policy_.start_failed(error.message())) request(error.message(), out, now);
+  give_up(out, now);
+}
+
+/// SIGKILL has not worked: whoever waits is told. What is left is collected when it goes after all.
+void Machine::give_up(Actions& out, SteadyTime now) {
+  std::string message = "something it started is still alive after SIGKILL";
+  if (state_ == State::starting) {
+    message = "ended right after its start with " + last_exit_->to_string() + ", and " + message;
   }
+  const Error error(Errc::stop_failed, std::move(message), name_);
+  if (std::exchange(stop_open_, false)) out.emplace_back(action::StopEnded{error});
+  const bool held = std::exchange(start_after_, false);
+  if (state_ == State::starting || state_ == State::setting_up) {
+    fail(error, state_ == State::starting ? Launched::yes : Launched::no, out, now);
+    return;
+  }
+  if (state_ == State::stopping) {
+    reason_ = error.message();
+    out.emplace_back(action::Publish{state_, reason_});
+  }
+  if (!held) return;
+  if (std::exchange(start_open_, false)) out.emplace_back(action::StartEnded{error});
+  settle(error, out);
+  if (policy_.start_failed(error.message())) request(error.message(), out, now);
 }
 
 }  // namespace dumb::supervisor

@@ -78,6 +78,7 @@ void Machine::attempt(Actions& out, SteadyTime now) {
     case State::stopping:  // one whose process could not be ended
       policy_.begin_attempt(now);
       start_open_ = settle_open_ = start_after_ = true;
+      if (!deadline_) insist(options_.kill_wait, out, now);
       break;
     case State::backoff:
       policy_.begin_attempt(now);
@@ -85,6 +86,7 @@ void Machine::attempt(Actions& out, SteadyTime now) {
       if (collecting_) {
         start_after_ = true;
         enter(State::setting_up, "waits until the remains of the last run are gone", out);
+        if (!deadline_) insist(options_.grace + options_.kill_wait, out, now);
       } else {
         begin(out);
       }

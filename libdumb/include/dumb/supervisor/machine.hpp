@@ -43,6 +43,9 @@
 ///
 /// A stop or restart pre-empts setting_up and waiting. After an exit the remains are collected before the
 /// next setup begins, so two incarnations never overlap: a start asked for meanwhile is held until then.
+///
+/// What SIGKILL does not end (uninterruptible sleep) is given up after a while: every request is answered with
+/// an error, a stop by trying once more first, and what is left is collected whenever it goes.
 // clang-format on
 namespace dumb::supervisor {
 
@@ -232,7 +235,9 @@ class Machine {
   void stop(Actions& out, SteadyTime now);
   void ask_to_end(Actions& out, SteadyTime now);
   void end_unasked(Actions& out, SteadyTime now);
+  void insist(Duration patience, Actions& out, SteadyTime now);
   void escalate(Actions& out, SteadyTime now);
+  void give_up(Actions& out, SteadyTime now);
   void abandon_start(Actions& out);
   void confirm(Actions& out);
   void answer_running(Actions& out);
