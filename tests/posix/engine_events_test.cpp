@@ -111,6 +111,32 @@ TEST_CASE("start, stop and crash are told with who caused them", "[engine][LIF-1
   s.run(s.engine->shutdown());
 }
 
+TEST_CASE("a boot tells its phases and what it starts", "[engine][LIF-150][LIF-151][LIF-157]") {
+  Scratch s;
+  auto file = Scratch::document();
+  jsonx::set(file, {"dumb", "startup", "readiness_timeout_seconds"}, 1);
+  s.add(file, "svc", "Svc", Scratch::custom({}));
+  s.add(file, "bad", "Bad", Scratch::custom({"--exit", "7"}));
+  REQUIRE(s.open(file));
+  s.run(s.engine->boot());
+  const auto over = [&] { return s.engine->startup_status().terminal; };
+  REQUIRE(test::run_until(s.context, over));
+  CHECK(told_of(s, "Svc").front() == "stopped > setting_up boot: the stack starts");
+  auto stack = told_of(s, "DUMB API");
+  // Beside the phases: what the boot saves of the configuration.
+  std::erase_if(stack, [](const std::string& line) { return line.find("config:") != std::string::npos; });
+  REQUIRE(stack.size() == 4);
+  CHECK(stack[0] == "none > initializing boot: DUMB " + engine::version() + " starts");
+  CHECK(stack[1] == "initializing > starting_services boot");
+  CHECK(stack[2] == "starting_services > stabilizing boot");
+  CHECK_THAT(stack[3], StartsWith("stabilizing > degraded boot: Bad: ") && ContainsSubstring("exit code 7"));
+  CHECK(s.engine->reload());
+  CHECK(told_of(s, "dumb").back() == "degraded > degraded reload: the configuration was read again");
+  s.run(s.engine->shutdown());
+  CHECK(told_of(s, "Svc").back() == "stopping > stopped shutdown | signal 15 (TERM)");
+  CHECK_THAT(told_of(s, "dumb").back(), StartsWith("shutting_down > shutting_down shutdown: shut down in"));
+}
+
 TEST_CASE("a restart is told step by step", "[engine][LIF-150][LIF-151]") {
   Scratch s;
   auto file = Scratch::document();
