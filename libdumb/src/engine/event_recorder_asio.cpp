@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <dumb/base/clock.hpp>
-#include <dumb/base/text.hpp>
 #include <utility>
 
 #include "base/offload.hpp"
@@ -18,6 +18,13 @@ namespace asio = boost::asio;
 constexpr auto token = asio::as_tuple(asio::use_awaitable);
 
 using Timers = std::vector<asio::steady_timer*>;
+
+std::string lines_of(const std::vector<Event>& events) {
+  std::string lines;
+  for (const Event& event : events)
+    lines += event.state.empty() ? closing_line(event.seq) : event_line(event);
+  return lines;
+}
 
 /// Lists a timer for as long as somebody waits on it. May outlive the recorder.
 class Waiting {
@@ -53,12 +60,14 @@ EventRecorder::EventRecorder(Parts parts, EventFile file, std::size_t capacity)
 
 void EventRecorder::record(Event event) {
   event.time = unix_seconds(system_clock().wall());
-  enqueue(event_line(events_.add(std::move(event))));
+  enqueue(events_.add(std::move(event)));
   wake();
 }
 
 void EventRecorder::close() {
-  enqueue(closing_line(events_.newest()));
+  Event closing;
+  closing.seq = events_.newest();
+  enqueue(std::move(closing));
 }
 
 void EventRecorder::stop_waiting() {
@@ -89,8 +98,8 @@ asio::awaitable<EventList> EventRecorder::query(EventQuery query, std::shared_pt
   }
 }
 
-void EventRecorder::enqueue(std::string line) {
-  pending_.push_back(std::move(line));
+void EventRecorder::enqueue(Event event) {
+  pending_.push_back(std::move(event));
   trim();
   if (std::exchange(writing_, true)) return;
   ++parts_.tasks;
@@ -108,9 +117,11 @@ void EventRecorder::trim() {
 }
 
 asio::awaitable<void> EventRecorder::write() {
+  // What happens in the same breath is written at once.
+  co_await asio::post(parts_.context, token);
   while (!pending_.empty()) {
-    const auto batch = std::make_shared<std::vector<std::string>>(std::exchange(pending_, {}));
-    auto work = [file = file_, batch] { return append_events(file, text::join(*batch, "")); };
+    const auto batch = std::make_shared<std::vector<Event>>(std::exchange(pending_, {}));
+    auto work = [file = file_, batch] { return append_events(file, lines_of(*batch)); };
     const Result<void> written = co_await offload(parts_.workers, work);
     if (!written) {
       // They are tried again with the next event.

@@ -47,7 +47,7 @@ class EventRecorder {
   void stop_waiting();
 
  private:
-  void enqueue(std::string line);
+  void enqueue(Event event);
   void trim();
   void wake();
   boost::asio::awaitable<void> write();
@@ -56,7 +56,7 @@ class EventRecorder {
   EventFile file_;
   EventLog events_;
   std::size_t capacity_;
-  std::vector<std::string> pending_;  ///< lines that are not in the file yet
+  std::vector<Event> pending_;  ///< not in the file yet; one without a state: the closing line
   bool writing_ = false;
   bool failing_ = false;
   bool orderly_before_ = true;
