@@ -17,3 +17,7 @@ add_test(NAME example.quickstart CONFIGURATIONS Full Long
 add_test(NAME example.readme CONFIGURATIONS Full Long
   COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/readme.py --source ${PROJECT_SOURCE_DIR} --build ${PROJECT_BINARY_DIR})
 set_tests_properties(example.quickstart example.readme PROPERTIES LABELS example TIMEOUT 900 RUN_SERIAL ON)
+
+add_test(NAME unit.simulation CONFIGURATIONS Long
+  COMMAND dumb-unit-tests "[simulation]")
+set_tests_properties(unit.simulation PROPERTIES LABELS unit TIMEOUT 900 ENVIRONMENT DUMB_TEST_SCHEDULES=1000000)

@@ -15,6 +15,7 @@ bool Machine::busy() const noexcept {
 
 Actions Machine::on(const Event& event, SteadyTime now) {
   Actions out;
+  out.reserve(8);
   std::visit([&](const auto& one) { on(one, out, now); }, event);
   wake(out);
   return out;
@@ -383,6 +384,7 @@ void Machine::on(const event::PostStartDone& done, Actions& out, SteadyTime now)
 }
 
 void Machine::on(const event::Woke&, Actions& out, SteadyTime now) {
+  if (wake_ && now >= *wake_) wake_.reset();  // what is awaited from here on is asked for again
   if (ready_by_ && now >= *ready_by_) {
     ready_by_.reset();
     settle_when_over(out);
