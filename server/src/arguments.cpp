@@ -45,6 +45,10 @@ ParsedArguments parse_arguments(const std::vector<std::string>& arguments,
       app.add_option("--port", port, "Port to listen on, instead of the configuration's; 0 takes a free one")
           ->type_name("P")
           ->check(CLI::Range(0, 65535));
+  bool replace = false;
+  app.add_flag("--replace", replace, "Take the place of a dumb-server that runs over the same root");
+  int listening = -1;
+  app.add_option("--listening-fd", listening)->group("");
   ParsedArguments out;
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
   try {
@@ -67,6 +71,15 @@ ParsedArguments parse_arguments(const std::vector<std::string>& arguments,
   if (!config.empty()) run.config = (working_directory / config).lexically_normal();
   if (host_option->count() > 0) run.host = host;
   if (port_option->count() > 0) run.port = static_cast<std::uint16_t>(port);
+  run.replace = replace;
+  if (listening >= 0) run.listening = listening;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == "--listening-fd") {
+      ++i;
+    } else if (arguments[i] != "--replace") {
+      run.words.push_back(arguments[i]);
+    }
+  }
   out.run = std::move(run);
   return out;
 }

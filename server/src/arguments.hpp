@@ -16,6 +16,9 @@ struct Arguments {
   std::optional<std::filesystem::path> config;  ///< absolute; nullopt: the default beneath the root
   std::optional<std::string> host;
   std::optional<std::uint16_t> port;  ///< 0: a free one
+  bool replace = false;               ///< take over from a server that runs
+  std::optional<int> listening;    ///< a socket that listens already, from the program in whose place this is
+  std::vector<std::string> words;  ///< the command line without what is for this start only
 };
 
 /// Either arguments to run with or a text to print and a status to exit with.

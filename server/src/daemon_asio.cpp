@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -5,14 +6,18 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <dumb/supervisor/helper.hpp>
 #include <exception>
 
 #include "api.hpp"
 #include "daemon.hpp"
+#include "handover_posix.hpp"
 #include "http_server.hpp"
 
 namespace dumb::server {
@@ -22,6 +27,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr auto token = asio::as_tuple(asio::use_awaitable);
+constexpr auto farewell = std::chrono::milliseconds(60);  // for clients that keep their connection
 
 std::string machine_name() {
   std::array<char, 256> name{};
@@ -43,13 +49,19 @@ class Daemon {
         http_(
             context.get_executor(), [this](Request request) { return api_.answer(std::move(request)); }, {},
             engine.log()),
-        signals_(context, SIGTERM, SIGINT, SIGHUP) {}
+        signals_(context, SIGTERM, SIGINT, SIGHUP),
+        handover_(context) {
+    signals_.add(SIGUSR2);
+  }
 
   Result<void> listen(const std::string& host, std::uint16_t port) { return http_.listen(host, port); }
+  Result<void> listen(UniqueFd listening) { return http_.listen(std::move(listening)); }
   std::string url() const { return http_.url(); }
 
-  void run() {
+  void run(const Arguments& arguments) {
+    arguments_ = arguments;
     spawn(watch_signals(), "signals");
+    watch_successors();
     spawn(engine_.boot(), "boot");
     context_.run();
   }
@@ -71,7 +83,9 @@ class Daemon {
     for (;;) {
       const auto [error, number] = co_await signals_.async_wait(token);
       if (error) co_return;
-      if (number == SIGHUP) {
+      if (number == SIGUSR2) {
+        if (!stopping_) spawn(renew(), "replacing this program");
+      } else if (number == SIGHUP) {
         if (!stopping_ && !engine_.reload()) continue;  // the engine has said why and keeps what it had
       } else if (!stopping_) {
         stopping_ = true;
@@ -80,6 +94,78 @@ class Daemon {
         engine_.kill_now();
       }
     }
+  }
+
+  // ---- handing over ----
+
+  void watch_successors() {
+    auto socket = open_handover_socket(engine_.root().map("/run/dumb"));
+    boost::system::error_code error;
+    if (socket) handover_.assign(socket->get(), error);
+    if (!socket || error) {
+      engine_.log().warning("--replace will not work: " +
+                            (socket ? error.message() : socket.error().to_string()));
+      return;
+    }
+    socket->release();
+    spawn(await_successor(), "handover");
+  }
+
+  asio::awaitable<void> await_successor() {
+    for (;;) {
+      const auto [error] = co_await handover_.async_wait(asio::posix::descriptor_base::wait_read, token);
+      if (error) co_return;
+      auto peer = std::make_shared<UniqueFd>(accept_successor(handover_.native_handle()));
+      if (*peer) spawn(serve_successor(std::move(peer)), "handover");
+    }
+  }
+
+  asio::awaitable<void> serve_successor(std::shared_ptr<UniqueFd> peer) {
+    if (stopping_) {
+      send_refusal(peer->get(), "it is being stopped");
+      co_return;
+    }
+    auto leaving = leave();
+    const auto listener = co_await std::move(leaving);
+    send_listener(peer->get(), listener->get());
+    std::_Exit(0);  // nothing is destroyed: it would end what goes on
+  }
+
+  asio::awaitable<void> renew() {
+    const std::string program = program_;
+    supervisor::HelperSpec trial;
+    trial.launch.argv = {program, "--version"};
+    trial.launch.directory = "/";
+    trial.owner = "dumb-server";
+    trial.timeout = std::chrono::seconds(10);
+    auto trying = supervisor::run_helper(std::move(trial));
+    const auto works = co_await std::move(trying);
+    if (!works || !works->status.success()) {
+      engine_.log().error(program + " does not run; this program stays: " +
+                          (works ? works->status.to_string() : works.error().to_string()));
+      co_return;
+    }
+    if (stopping_) co_return;
+    auto leaving = leave();
+    const auto listener = co_await std::move(leaving);
+    std::vector<std::string> words = arguments_.words;
+    words.insert(words.begin(), program);
+    words.insert(words.end(), {"--listening-fd", std::to_string(listener->get())});
+    const Error failed = replace_program(program, words, listener->get());
+    std::fputs(fmt::format("dumb-server: {}\n", failed.to_string()).c_str(), stderr);
+    std::_Exit(1);  // the children go on, and the next start takes them over
+  }
+
+  /// Accepts no more, lets go of the children and answers who is connected.
+  asio::awaitable<std::shared_ptr<UniqueFd>> leave() {
+    stopping_ = true;
+    auto listener = std::make_shared<UniqueFd>(http_.release());
+    auto handing = engine_.hand_over();
+    const auto handed = co_await std::move(handing);
+    if (!handed) engine_.log().error(handed.error().to_string());
+    auto answering = http_.finish(farewell);
+    co_await std::move(answering);
+    co_return listener;
   }
 
   asio::awaitable<void> shut_down() {
@@ -95,6 +181,9 @@ class Daemon {
   Api api_;
   HttpServer http_;
   asio::signal_set signals_;
+  asio::posix::stream_descriptor handover_;
+  Arguments arguments_;
+  const std::string program_ = own_program();
   bool stopping_ = false;
 };
 
@@ -123,6 +212,16 @@ int run_daemon(const Arguments& arguments, config::Environment environment) {
   options.environment = std::move(environment);
   options.host = arguments.host;
   if (arguments.port) options.port = *arguments.port;
+  UniqueFd inherited(arguments.listening.value_or(-1));
+  if (inherited) ::fcntl(inherited.get(), F_SETFD, FD_CLOEXEC);
+  if (arguments.replace) {
+    options.take_over = [&inherited, directory = options.root.map("/run/dumb")]() -> Result<void> {
+      auto listener = take_over(directory);
+      if (!listener) return listener.error();
+      inherited = std::move(*listener);
+      return {};
+    };
+  }
   const std::string file = arguments.config.value_or(options.root.map(options.config_file)).native();
   auto engine = engine::Engine::open(context, std::move(options));
   if (!engine) {
@@ -130,13 +229,15 @@ int run_daemon(const Arguments& arguments, config::Environment environment) {
     return 1;
   }
   Daemon daemon(context, **engine);
-  const auto listening = daemon.listen((*engine)->host(), static_cast<std::uint16_t>((*engine)->port()));
+  const auto port = static_cast<std::uint16_t>((*engine)->port());
+  const bool kept = inherited && (port == 0 || port == port_of(inherited.get()));
+  const auto listening = kept ? daemon.listen(std::move(inherited)) : daemon.listen((*engine)->host(), port);
   if (!listening) {
     std::fputs(fmt::format("dumb-server: {}\n", listening.error().message()).c_str(), stderr);
     return 1;
   }
   print_line("dumb-server listening on " + daemon.url());
-  daemon.run();
+  daemon.run(arguments);
   return 0;
 }
 

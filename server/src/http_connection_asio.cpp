@@ -226,7 +226,7 @@ class Connection {
   }
 
   asio::awaitable<bool> write(Response response) {
-    if (response.close || core_.stopping) keep_alive_ = false;
+    if (response.close || core_.stopping || core_.draining) keep_alive_ = false;
     std::string text = head_text(response, keep_alive_ ? "keep-alive" : "close", http_date());
     if (!head_only_) text += response.body;
     std::size_t done = 0;

@@ -34,6 +34,7 @@ struct HttpServer::Core {
   std::list<ConnectionHandle> connections;
   Statistics statistics;
   bool stopping = false;
+  bool draining = false;  ///< every connection ends with its next answer
 };
 
 /// Serves one connection until it ends.

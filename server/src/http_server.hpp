@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <dumb/base/log.hpp>
 #include <dumb/base/result.hpp>
+#include <dumb/base/unique_fd.hpp>
 #include <functional>
 #include <memory>
 #include <string>
@@ -49,6 +50,8 @@ class HttpServer {
   /// Listens on an address or name and accepts from now on; port 0 takes a free one. Blocks for a name that
   /// has to be resolved. Fails with a sentence that names address and cause.
   Result<void> listen(const std::string& host, std::uint16_t port);
+  /// Accepts from now on what arrives at a socket that listens already.
+  Result<void> listen(UniqueFd listening);
   std::uint16_t port() const noexcept;
   /// "http://127.0.0.1:8000"
   std::string url() const;
@@ -57,6 +60,13 @@ class HttpServer {
   /// Refuses new connections, closes those without a request, lets running requests end within `stop_time`,
   /// then cancels what is left. `handler`, `log` are not used any more afterwards.
   boost::asio::awaitable<void> stop();
+
+  /// Accepts no more and gives the listening socket away: who connects from now on waits there for whoever
+  /// accepts next.
+  UniqueFd release();
+  /// After release(): connections end with their next answer, or at the latest after `limit`. `handler`,
+  /// `log` are not used any more afterwards.
+  boost::asio::awaitable<void> finish(std::chrono::milliseconds limit);
 
   struct Core;
 

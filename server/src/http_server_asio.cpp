@@ -1,4 +1,6 @@
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
@@ -108,6 +110,14 @@ asio::awaitable<void> accept_connections(std::shared_ptr<HttpServer::Core> core)
   }
 }
 
+void begin_accepting(const std::shared_ptr<HttpServer::Core>& core) {
+  auto ended = [core](const std::exception_ptr& failure) {
+    if (failure && !core->stopping) core->log.error("HTTP: accepting connections ended unexpectedly");
+  };
+  auto accepting = accept_connections(core);
+  asio::co_spawn(core->executor, std::move(accepting), ended);
+}
+
 }  // namespace
 
 HttpServer::HttpServer(asio::any_io_executor executor, Handler handler, Limits limits, Log& log)
@@ -136,12 +146,40 @@ Result<void> HttpServer::listen(const std::string& host, std::uint16_t port) {
     acceptor.close(ignored);
     return listen_error(host, port, error);
   }
-  auto ended = [core = core_](const std::exception_ptr& failure) {
-    if (failure && !core->stopping) core->log.error("HTTP: accepting connections ended unexpectedly");
-  };
-  auto accepting = accept_connections(core_);
-  asio::co_spawn(core_->executor, std::move(accepting), ended);
+  begin_accepting(core_);
   return {};
+}
+
+Result<void> HttpServer::listen(UniqueFd listening) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(listening.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
+    return system_error(errno, "use the listening socket");
+  boost::system::error_code error;
+  core_->acceptor.assign(address.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), listening.get(), error);
+  if (error) return Error(error, "cannot use the listening socket: " + error.message());
+  listening.release();
+  begin_accepting(core_);
+  return {};
+}
+
+UniqueFd HttpServer::release() {
+  UniqueFd copy(::fcntl(core_->acceptor.native_handle(), F_DUPFD_CLOEXEC, 3));
+  boost::system::error_code ignored;
+  core_->acceptor.close(ignored);
+  return copy;
+}
+
+asio::awaitable<void> HttpServer::finish(std::chrono::milliseconds limit) {
+  const auto core = core_;
+  core->draining = true;
+  auto answering = wait_until_empty(core, limit);
+  co_await std::move(answering);
+  core->stopping = true;
+  for (ConnectionHandle& connection : core->connections) {
+    connection.close();
+    connection.cancel.emit(asio::cancellation_type::all);
+  }
 }
 
 std::uint16_t HttpServer::port() const noexcept {

@@ -24,6 +24,7 @@ class Program {
   std::string errors();
   /// Waits for a text on standard output.
   bool prints(std::string_view text);
+  pid_t pid() const { return pid_; }
   void signal(int number);
   /// The exit status, or -N for death by signal N; nullopt when it still runs at the deadline.
   std::optional<int> wait(std::chrono::milliseconds deadline = std::chrono::seconds(20));

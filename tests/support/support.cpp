@@ -47,6 +47,14 @@ bool eventually(const std::function<bool()>& condition, std::chrono::millisecond
   return true;
 }
 
+bool holds_no_launch(const std::filesystem::path& run_directory) {
+  for (const auto& entry : std::filesystem::directory_iterator(run_directory)) {
+    const std::string name = entry.path().filename();
+    if (name != "id" && name != "lock") return false;
+  }
+  return true;
+}
+
 int free_port() {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};

@@ -50,6 +50,9 @@ bool eventually(const std::function<bool()>& condition,
 /// A TCP port on loopback that nothing listens on now.
 int free_port();
 
+/// Whether a run directory holds nothing of any child.
+bool holds_no_launch(const std::filesystem::path& run_directory);
+
 /// Path of the program the posix tests run as a service (see test_child.cpp).
 std::string test_child();
 

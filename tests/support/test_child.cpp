@@ -3,6 +3,10 @@
 //   --ignore-int           SIGINT is ignored
 //   --print N              prints N lines "line 1" … "line N" on standard output
 //   --print-bytes N        prints N bytes in lines of 100
+//   --numbers MS           prints "number 1", "number 2", … as fast as it can until MS have passed since its
+//                          launch, then "the last was N"
+//   --pace MS              for --numbers: after each 1000 lines or so, waits so long
+//   --note FILE            adds a line with its pid to FILE
 //   --text T / --error T   prints T and a newline on standard output / error
 //   --raw HEX              writes the bytes as they are, no newline
 //   --env NAME             prints "NAME=value" (or "NAME is unset")
@@ -174,6 +178,7 @@ int main(int argc, char** argv) {
   int status = -1;
   int signal_number = 0;
   long long after = -1;
+  int pace = 0;
   int listener = -1;
   std::string healthy;
   const long long start = now_ms();
@@ -187,6 +192,28 @@ int main(int argc, char** argv) {
     } else if (name == "--print") {
       const int count = std::atoi(value().c_str());
       for (int line = 1; line <= count; ++line) put("line " + std::to_string(line) + "\n");
+    } else if (name == "--numbers") {
+      const long long end = start + std::atoll(value().c_str());
+      long long number = 0;
+      std::string block;
+      while (now_ms() < end) {
+        block.clear();
+        // Blocks of changing size, most of them ending inside a line for whoever reads pages.
+        for (long long line = number % 7 * 5; line >= 0; --line)
+          block += "number " + std::to_string(++number) + "\n";
+        put(block);
+        if (pace > 0 && number / 1000 != (number - static_cast<long long>(block.size() / 8)) / 1000) {
+          ::poll(nullptr, 0, pace);
+        }
+      }
+      put("the last was " + std::to_string(number) + "\n");
+    } else if (name == "--pace") {
+      pace = std::atoi(value().c_str());
+    } else if (name == "--note") {
+      const int fd = ::open(value().c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
+      const std::string line = std::to_string(::getpid()) + "\n";
+      if (fd < 0 || ::write(fd, line.data(), line.size()) < 0) std::perror("--note");
+      if (fd >= 0) ::close(fd);
     } else if (name == "--print-bytes") {
       const long long bytes = std::atoll(value().c_str());
       std::string block;

@@ -123,6 +123,8 @@ Result<ServiceStatus> Engine::Impl::status(std::string_view process_name) const 
   }
   if (info.restarts.refused_until)
     reason += "; next try at " + clock_text(wall_of(*info.restarts.refused_until));
+  if (info.adopted) answer.adopted = true;
+  if (reason.empty() && is_outdated(info)) reason = "runs with an older configuration";
   if (!reason.empty()) answer.state_reason = redactor()(reason);
   if (info.pid > 0) answer.pid = info.pid;
   if (info.started_at) answer.started_at = unix_seconds(*info.started_at);
@@ -212,8 +214,7 @@ RestartInfo Engine::Impl::restart_info(const supervisor::ServiceInfo& info) cons
   if (known.next) answer.next_restart_time = unix_seconds(wall_of(*known.next));
   answer.disabled = info.restart_disabled;
   if (known.last) answer.last_restart_time = unix_seconds(*known.last);
-  if (known.last_failure)
-    answer.last_failure_reason = redactor()(*known.last_failure);
+  if (known.last_failure) answer.last_failure_reason = redactor()(*known.last_failure);
   if (info.last_unasked_at) answer.last_exit_time = unix_seconds(*info.last_unasked_at);
   if (info.last_unasked) answer.last_exit_reason = info.last_unasked->to_string();
   answer.unhealthy_count = known.unhealthy_count;
@@ -234,6 +235,7 @@ asio::awaitable<Result<ServiceHealth>> Engine::Impl::status_with_health(std::str
   answer.state_reason = plain->state_reason;
   answer.pid = plain->pid;
   answer.started_at = plain->started_at;
+  answer.adopted = plain->adopted;
   answer.restart = restart_info(supervisor.info(plain->process_name));
   if (plain->status == "idle") {
     answer.healthy = true;

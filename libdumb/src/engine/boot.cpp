@@ -107,6 +107,7 @@ asio::awaitable<void> Engine::Impl::prepare_host() {
 asio::awaitable<void> Engine::Impl::boot() {
   log.info(logs::start_marker(version(manager->environment()), ::getpid()));
   tell_start();
+  adopt_children();
   write_run_files();
   std::set<std::string> names = enabled_names();
   expected_services = names;
@@ -130,6 +131,10 @@ asio::awaitable<void> Engine::Impl::boot() {
   }
   enter_phase(Phase::starting_services, cause::boot);
   write_run_files();
+  // What was adopted is up; others may need it to become healthy.
+  std::erase_if(names, [this](const std::string& name) {
+    return supervisor.info(name).state == supervisor::State::running;
+  });
   const auto run = runs.up("boot", start_items(names));
   stabilizer_timer = event_of(context);
   ++background;

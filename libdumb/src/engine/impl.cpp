@@ -14,6 +14,8 @@
 #include <dumb/base/text.hpp>
 #include <thread>
 
+#include "engine/run_lock.hpp"
+
 namespace dumb::engine {
 namespace {
 
@@ -87,9 +89,10 @@ logs::MainLogOptions main_log_options(const config::Manager& manager, const Opti
 }  // namespace
 
 Engine::Impl::Impl(asio::io_context& io, Options opened, catalog::Catalog known,
-                   std::unique_ptr<config::Manager> file)
+                   std::unique_ptr<config::Manager> file, UniqueFd held)
     : context(io),
       options(std::move(opened)),
+      lock(std::move(held)),
       catalog(std::move(known)),
       manager(std::move(file)),
       log(main_log_options(*manager, options, identity_of(manager->snapshot()->effective()))),
@@ -212,15 +215,25 @@ Result<std::unique_ptr<Engine>> Engine::open(asio::io_context& context, Options 
   file.environment = options.environment;
   file.env_file = options.root.map("/config/.env");
   file.secrets_dir = options.root.map("/run/secrets");
-  auto manager = config::Manager::open(std::move(file));
+  auto manager = config::Manager::open(file);
   if (!manager) return manager.error();
+  if (options.take_over) {
+    if (auto ready = options.take_over(); !ready) return ready.error();
+    manager = config::Manager::open(std::move(file));  // whoever ran until now may have saved since
+    if (!manager) return manager.error();
+  }
+  const std::filesystem::path run_directory = options.root.map("/run/dumb");
+  auto lock = lock_run_directory(run_directory);
+  if (!lock) return lock.error();
+  logs::settle_captures(run_directory);
   // CFG-13: before any log line is written.
   const std::string zone = jsonx::string_at((*manager)->snapshot()->effective(), "tz");
   if (!zone.empty()) {
     ::setenv("TZ", zone.c_str(), 1);
     ::tzset();
   }
-  auto impl = std::make_unique<Impl>(context, std::move(options), std::move(*catalog), std::move(*manager));
+  auto impl = std::make_unique<Impl>(context, std::move(options), std::move(*catalog), std::move(*manager),
+                                     std::move(*lock));
   for (const Error& problem : problems) impl->log.error("catalogue: " + problem.to_string());
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
@@ -267,6 +280,9 @@ asio::awaitable<void> Engine::boot() {
 }
 asio::awaitable<void> Engine::shutdown() {
   return impl_->shutdown();
+}
+asio::awaitable<Result<void>> Engine::hand_over() {
+  return impl_->hand_over();
 }
 void Engine::kill_now() {
   impl_->kill_now();

@@ -59,7 +59,7 @@ std::string readiness_text(const supervisor::ServiceInfo& info);
 class Engine::Impl final : public supervisor::ServiceSource {
  public:
   Impl(asio::io_context& context, Options options, catalog::Catalog catalog,
-       std::unique_ptr<config::Manager> manager);
+       std::unique_ptr<config::Manager> manager, UniqueFd lock);
   ~Impl() override;
 
   // ServiceSource (source.cpp)
@@ -67,6 +67,9 @@ class Engine::Impl final : public supervisor::ServiceSource {
   Result<supervisor::WaitPlan> waits(const std::string& process_name) override;
   Result<supervisor::LaunchPlan> launch_plan(const std::string& process_name) override;
   supervisor::StopPlan stop_plan(const std::string& process_name) override;
+  std::string note_of(const std::string& process_name) override;
+  void adopted(const std::string& process_name, const std::string& config_key,
+               const std::string& note) override;
   asio::awaitable<Result<bool>> post_start(std::string process_name) override;
   asio::awaitable<void> after_stop(std::string process_name) override;
   supervisor::RestartRules restart_rules(const std::string& process_name) override;
@@ -106,6 +109,13 @@ class Engine::Impl final : public supervisor::ServiceSource {
   asio::awaitable<void> write_run_files_soon();
   asio::awaitable<void> write_run_files_now();
   asio::awaitable<void> call_off_starts();
+
+  // Children of an earlier run (adopt.cpp)
+  void adopt_children();
+  asio::awaitable<Result<void>> hand_over();
+  std::string config_hash_of(const config::BlockRef& ref) const;
+  /// The adopted process was launched with another configuration than it would be now.
+  bool is_outdated(const supervisor::ServiceInfo& info) const;
 
   // Background workers (workers.cpp)
   void start_workers();
@@ -217,6 +227,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
 
   asio::io_context& context;
   Options options;
+  UniqueFd lock;  // of the run directory
   catalog::Catalog catalog;
   std::unique_ptr<config::Manager> manager;
   logs::LogService log;

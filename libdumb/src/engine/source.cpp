@@ -164,6 +164,7 @@ Result<supervisor::LaunchPlan> Engine::Impl::launch_plan(const std::string& proc
   plan.shown_directory = root().unmap(resolved->directory).native();
   if (!as_root) plan.spec.identity = service_identity();
   plan.config_key = ref->config_key;
+  plan.config_hash = config_hash_of(*ref);
   plan.instance = ref->instance;
   plan.endpoints = health::endpoints_of(resolved->block);
   plan.readiness = std::move(resolved->readiness);

@@ -300,6 +300,32 @@ void Machine::on(const event::Spawned& spawned, Actions& out, SteadyTime now) {
   out.emplace_back(action::WatchReadiness{run_});
 }
 
+void Machine::on(const event::Adopted& adopted, Actions& out, SteadyTime now) {
+  if (state_ != State::stopped || pid_ > 0) return;
+  ++run_;
+  desired_ = true;
+  disabled_ = false;
+  restarted_once_ = true;  // it was up before: nothing that follows its start may end it
+  post_start_over_ = false;
+  completed_ = ended_unasked_ = false;
+  pid_ = adopted.pid;
+  one_shot_ = adopted.one_shot;
+  forget_readiness();
+  policy_.launched(now);
+  enter(State::running, {}, out);
+  if (adopted.ready) {
+    ready_ = *adopted.ready;
+    ready_within_ = adopted.ready_within;
+    if (*adopted.ready) {
+      ready_at_ = now;
+    } else {
+      ready_by_ = now + ready_within_;
+    }
+    out.emplace_back(action::WatchReadiness{run_});
+  }
+  out.emplace_back(action::PostStart{run_});
+}
+
 void Machine::on(const event::SpawnFailed& failed, Actions& out, SteadyTime now) {
   if (state_ == State::starting) fail(failed.error, Launched::no, out, now);
 }

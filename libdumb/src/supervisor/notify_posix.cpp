@@ -12,7 +12,7 @@
 
 namespace dumb::supervisor {
 
-Result<NotifySocket> open_notify_socket() {
+Result<NotifySocket> open_notify_socket(const std::string& address_to_be) {
   NotifySocket socket;
   socket.fd.reset(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket.fd) return system_error(errno, "create a notify socket");
@@ -22,8 +22,10 @@ Result<NotifySocket> open_notify_socket() {
   }
   std::random_device random;
   const std::uint64_t number = (std::uint64_t{random()} << 32U) | random();
-  const std::string name = "dumb/notify/" + std::to_string(::getpid()) + "-" + std::to_string(number);
+  std::string name = "dumb/notify/" + std::to_string(::getpid()) + "-" + std::to_string(number);
   sockaddr_un address{};
+  if (address_to_be.starts_with('@') && address_to_be.size() < sizeof address.sun_path)
+    name = address_to_be.substr(1);
   address.sun_family = AF_UNIX;
   std::memcpy(&address.sun_path[1], name.data(), name.size());
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());

@@ -13,7 +13,7 @@ struct NotifySocket {
   UniqueFd fd;          ///< datagrams, non-blocking, credentials come along
   std::string address;  ///< for NOTIFY_SOCKET: '@' and an abstract name, which a child of any user can reach
 };
-Result<NotifySocket> open_notify_socket();
+Result<NotifySocket> open_notify_socket(const std::string& address = {});
 
 struct Datagram {
   pid_t sender = 0;  ///< by the kernel's word; 0: unknown

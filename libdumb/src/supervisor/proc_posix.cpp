@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <dumb/base/atomic_file.hpp>
 #include <dumb/base/text.hpp>
 #include <mutex>
@@ -67,6 +68,17 @@ class ProcessNumbers {
   std::size_t filled_ = 0;
   bool failed_ = false;
 };
+
+/// The leader's number may be somebody else's by now, and whoever has it may have made a session of it.
+bool is_adopted_member(const Membership& unit, const ProcStat& process, bool numbered) {
+  if (process.start_ticks < unit.start_ticks) return false;
+  if (process.pid == unit.leader && process.start_ticks == unit.start_ticks) return true;
+  if (numbered && process.pid != unit.leader) {
+    if (process.start_ticks <= unit.end_ticks) return true;
+    if (unit.end_ticks == 0 && open_process(unit.leader, unit.start_ticks)) return true;
+  }
+  return mark_of(process.pid, unit.mark) == Mark::carried;
+}
 
 /// A process's children are a property of the process, whoever asked for them; hence one list, guarded.
 struct Spawned {
@@ -200,6 +212,10 @@ std::vector<ProcStat> members_of(const Membership& unit, const std::vector<ProcS
     if (process.pid == self) continue;
     const bool own =
         process.pid == unit.leader || process.session == unit.leader || process.group == unit.leader;
+    if (unit.adopted) {
+      if (is_adopted_member(unit, process, own)) inside.insert(process.pid);
+      continue;
+    }
     // Orphans come back to this process, the subreaper; the mark tells whose they are.
     const bool orphan = !own && process.parent == self && !is_spawned(process.pid);
     // One that vanished since it was seen may have been ours, and may have left a child: somebody looks
@@ -229,7 +245,8 @@ bool belongs_to(const Membership& unit, pid_t pid) {
     const auto process = read_stat(pid);
     if (!process) return false;
     if (pid == unit.leader || process->session == unit.leader || process->group == unit.leader) return true;
-    if (process->parent == self) return mark_of(pid, unit.mark) == Mark::carried;
+    if (process->parent == self || (unit.adopted && process->parent <= 1))
+      return mark_of(pid, unit.mark) == Mark::carried;
     pid = process->parent;
   }
   return false;
@@ -262,6 +279,14 @@ std::optional<ExitStatus> peek_status(const Child& child) noexcept {
   }
   if (info.si_pid == 0) return std::nullopt;
   return status_of(info);
+}
+
+std::uint64_t ticks_now() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  const auto per_second = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  return static_cast<std::uint64_t>(now.tv_sec) * per_second +
+         static_cast<std::uint64_t>(now.tv_nsec) * per_second / 1'000'000'000U;
 }
 
 std::string boot_id() {

@@ -36,6 +36,11 @@ std::optional<pid_t> newest_process();
 struct Membership {
   pid_t leader = -1;
   std::string mark;  ///< "DUMB_UNIT=…" of the child's environment
+  /// Not a child of this process, but of an earlier one: its id is free for others as soon as it ends, and
+  /// its orphans went to somebody else.
+  bool adopted = false;
+  std::uint64_t start_ticks = 0;  ///< of the leader, when it is adopted
+  std::uint64_t end_ticks = 0;    ///< when it was seen to have ended; 0: it lives, or nobody saw it
 };
 std::vector<ProcStat> members_of(const Membership& unit, const std::vector<ProcStat>& processes);
 
@@ -58,6 +63,9 @@ void reap_orphans();
 void remember_child(pid_t pid);
 void forget_child(pid_t pid) noexcept;
 bool is_spawned(pid_t pid);
+
+/// This moment, as start times of processes count it.
+std::uint64_t ticks_now() noexcept;
 
 /// Id of this boot of the kernel.
 std::string boot_id();

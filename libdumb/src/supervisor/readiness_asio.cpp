@@ -127,6 +127,7 @@ asio::awaitable<void> watch_polled(const ReadinessWatch& watch) {
 }
 
 asio::awaitable<void> watch_line(const ReadinessWatch& watch) {
+  if (watch.ready) co_return;
   watch.tell({false, "has not written the awaited line"});
   const auto line = watch.line;
   const std::optional<bool> written = co_await OneShot<bool>::wait(line);
@@ -157,6 +158,7 @@ asio::awaitable<void> watch_notify(const ReadinessWatch& watch, int fd) {
   const CloseAtEnd closing(waker);
   waker->watch(fd);
   Told told;
+  told.ready = watch.ready;
   ReadinessState shown = told.state();
   watch.tell(shown);
   for (;;) {

@@ -20,6 +20,7 @@ struct ReadinessWatch {
   Membership members;                   ///< whose notifications count
   std::shared_ptr<OneShot<bool>> line;  ///< happens when the awaited line was written
   NotifySocket notify;
+  bool ready = false;  ///< it was found ready already
   boost::asio::thread_pool* workers = nullptr;
   std::function<void(const ReadinessState&)> tell;  ///< called whenever the state or its reason changes
 };

@@ -77,10 +77,11 @@ std::optional<Mark> parse_mark(std::string_view variable) {
   const std::size_t colon = value.find(':');
   if (colon == std::string_view::npos || colon + 1 == value.size()) return std::nullopt;
   const std::vector<std::string> parts = text::split(value.substr(0, colon), '-');
-  if (parts.size() != 3 || parts[0].empty() || !text::to_int(parts[1])) return std::nullopt;
+  if (parts.size() != 3 || parts[0].empty()) return std::nullopt;
+  const auto supervisor = text::to_int(parts[1]);
   const auto number = text::to_int(parts[2]);
-  if (!number || *number <= 0) return std::nullopt;
-  return Mark{std::string(variable), parts[0], *number, std::string(value.substr(colon + 1))};
+  if (!supervisor || !number || *number <= 0) return std::nullopt;
+  return Mark{std::string(variable), parts[0], *supervisor, *number, std::string(value.substr(colon + 1))};
 }
 
 MarkSeen find_mark(std::string_view environment) {

@@ -57,6 +57,7 @@ std::string make_mark(std::string_view root, std::int64_t supervisor, std::int64
 struct Mark {
   std::string text;  ///< the whole variable
   std::string root;
+  std::int64_t supervisor = 0;  ///< pid of the run that launched it
   std::int64_t number = 0;
   std::string process_name;
 };

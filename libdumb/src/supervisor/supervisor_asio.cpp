@@ -10,6 +10,7 @@
 #include <map>
 #include <random>
 
+#include "supervisor/records_posix.hpp"
 #include "supervisor/unit_asio.hpp"
 
 namespace dumb::supervisor {
@@ -41,6 +42,8 @@ class Supervisor::Impl {
       logs.error(made.error().to_string());
     }
     if (shared_.options.containment == Containment::automatic) open_groups();
+    shared_.directory_id = run_directory_id(shared_.options.run_directory);
+    shared_.boot = boot_id();
   }
 
   ~Impl() {
@@ -127,6 +130,33 @@ class Supervisor::Impl {
     orphans_->wait();
   }
 
+  Adoption adopt() {
+    const Records known = read_records(shared_.options.run_directory);
+    const Findings found =
+        match_children(known.records, list_candidates(), shared_.boot, shared_.directory_id);
+    Adoption adoption;
+    adoption.sentences = found.sentences;
+    for (const std::string& name : known.unreadable) {
+      adoption.sentences.push_back("the state file " + name + " cannot be read and is not believed");
+    }
+    std::uint64_t highest = static_cast<std::uint64_t>(known.highest);
+    std::vector<std::string> kept;
+    for (const Finding& finding : found.children) {
+      highest = std::max(highest, static_cast<std::uint64_t>(finding.record.number));
+      kept.push_back(file_stem(finding.record.process_name, finding.record.number));
+    }
+    shared_.next_unit = highest + 1;
+    remove_other_launches(shared_.options.run_directory, kept);
+    for (const Finding& finding : found.children) {
+      const std::string& name = finding.record.process_name;
+      const auto unit = get(name);
+      unit->adopt(finding);
+      const bool runs = unit->machine().state() == State::running;
+      (runs ? adoption.adopted : adoption.ended).push_back(name);
+    }
+    return adoption;
+  }
+
   Shared shared_;
   std::shared_ptr<Orphans> orphans_;
   std::map<std::string, std::shared_ptr<Unit>, std::less<>> units_;
@@ -147,6 +177,14 @@ Result<void> result_of(const std::optional<Outcome>& outcome) {
   return {};
 }
 }  // namespace
+
+Adoption Supervisor::adopt() {
+  return impl_->adopt();
+}
+
+void Supervisor::detach() {
+  impl_->shared_.logs->detach_all();
+}
 
 asio::awaitable<Result<void>> Supervisor::start(std::string process_name) {
   if (impl_->refusing_) co_return Error(Errc::unavailable, "DUMB is shutting down", process_name);

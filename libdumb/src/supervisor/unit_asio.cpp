@@ -81,6 +81,8 @@ ServiceInfo Unit::info() const {
     info.to_main_log = plan_.to_main_log && !plan_.discard_output;
     info.log_file = plan_.log_file;
     info.access_file = plan_.access_file;
+    info.adopted = adopted_;
+    info.config_hash = plan_.config_hash;
   }
   return info;
 }
@@ -231,6 +233,7 @@ asio::awaitable<void> Unit::do_watch(std::uint64_t run) {
   watch.members = membership();
   watch.line = awaited_line_;
   watch.notify = std::move(notify_);
+  watch.ready = machine_.ready().value_or(false);
   watch.workers = shared_.workers;
   watch.tell = [this, run](const ReadinessState& state) {
     if (state.ready) {
@@ -321,6 +324,7 @@ void Unit::tell_readiness() {
   const bool runs = state == State::starting || state == State::running;
   const std::optional<bool> ready = runs ? machine_.ready() : std::nullopt;
   const std::optional<bool> before = std::exchange(told_ready_, ready);
+  if (machine_.ready_at() && !std::exchange(written_ready_, true)) write_down();
   if (ready == before || !ready || !machine_.ready_at()) return;
   const std::string& reason = machine_.readiness_reason();
   if (!*ready) {

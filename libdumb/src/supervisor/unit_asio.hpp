@@ -11,6 +11,7 @@
 #include "supervisor/event_asio.hpp"
 #include "supervisor/notify_posix.hpp"
 #include "supervisor/proc_posix.hpp"
+#include "supervisor/record.hpp"
 #include "supervisor/unit_processes_posix.hpp"
 
 namespace dumb::supervisor {
@@ -26,6 +27,8 @@ struct Shared {
   GroupTree groups;  ///< empty: services are held together by descent
   std::optional<ProcessTable> table;
   std::uint64_t next_unit = 1;
+  std::string directory_id;        ///< of the run directory
+  std::string boot;                ///< id of the kernel's boot
   const bool* refusing = nullptr;  ///< nothing is started any more
   std::size_t tasks = 0;           ///< coroutines under way, of all units
   std::function<void()> changed;   ///< something became idle, or the set of children changed
@@ -49,7 +52,11 @@ class Unit : public std::enable_shared_from_this<Unit> {
   ServiceInfo info() const;
   std::uint64_t order() const noexcept { return order_; }
   const LaunchPlan& plan() const noexcept { return plan_; }
+  /// Where the files of the launch are, without their suffixes.
   const std::filesystem::path& fifo_base() const noexcept { return fifo_base_; }
+
+  /// Goes on with a process of an earlier run, or collects its remains when it has ended.
+  void adopt(const Finding& finding);
 
   /// Gives up a wake-up that no longer matters.
   void release() { timer_.cancel(); }
@@ -96,7 +103,13 @@ class Unit : public std::enable_shared_from_this<Unit> {
   void tell_readiness();
   Result<void> watch_exit(const Child& child);
   void answer_stop();
-  Membership membership() const { return {child_.pid, mark_}; }
+  Membership membership() const { return {child_.pid, mark_, foreign_, child_.start_ticks, 0}; }
+  void begin_capture(UniqueFd output, UniqueFd error);
+  void await_exit();
+  Result<void> watch_pidfd(const Child& child);
+  void write_down();
+  void restore(const Finding& finding);
+  ControlGroup found_group(const Finding& finding) const;
   ControlGroup make_group(std::uint64_t number);
 
   Shared& shared_;
@@ -112,6 +125,10 @@ class Unit : public std::enable_shared_from_this<Unit> {
   NotifySocket notify_;
   std::optional<bool> told_ready_;  // what the log says of this run
   bool told_once_ = false;
+  bool adopted_ = false;  // the process was started by an earlier run
+  bool foreign_ = false;  // and is no child of this process
+  std::string notify_address_;
+  bool written_ready_ = false;  // what the state file says
   bool told_late_ = false;
   std::optional<WallTime> started_at_;
   std::optional<SteadyTime> started_steady_;

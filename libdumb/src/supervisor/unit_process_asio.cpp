@@ -12,6 +12,7 @@
 #include <exception>
 #include <utility>
 
+#include "supervisor/records_posix.hpp"
 #include "supervisor/unit_asio.hpp"
 
 namespace dumb::supervisor {
@@ -45,6 +46,7 @@ Result<Fifo> make_fifo(const std::filesystem::path& path) {
 Result<void> Unit::prepare_readiness() {
   awaited_line_.reset();
   notify_ = NotifySocket();
+  notify_address_.clear();
   told_ready_.reset();
   told_once_ = told_late_ = false;
   if (!plan_.readiness) return {};
@@ -56,6 +58,7 @@ Result<void> Unit::prepare_readiness() {
     auto socket = open_notify_socket();
     if (!socket) return socket.error();
     notify_ = std::move(*socket);
+    notify_address_ = notify_.address;
     // One that this program was given itself is not the child's.
     std::erase_if(plan_.spec.env,
                   [](const std::string& entry) { return entry.starts_with("NOTIFY_SOCKET="); });
@@ -93,13 +96,16 @@ Result<void> Unit::launch() {
   plan_ = std::move(*plan);
   const std::uint64_t number = shared_.next_unit++;
   order_ = number;
-  mark_ = "DUMB_UNIT=" + std::to_string(::getpid()) + "-" + std::to_string(number);
+  mark_ = make_mark(shared_.directory_id, ::getpid(), static_cast<std::int64_t>(number), name_);
+  fifo_base_ = shared_.options.run_directory / file_stem(name_, static_cast<std::int64_t>(number));
+  adopted_ = foreign_ = written_ready_ = false;
+  // One that this program was given itself is not the child's.
+  std::erase_if(plan_.spec.env, [](const std::string& entry) { return entry.starts_with("DUMB_UNIT="); });
   plan_.spec.env.push_back(mark_);
   if (auto prepared = prepare_readiness(); !prepared) return prepared.error();
   Fifo output;
   Fifo error;
   if (!plan_.discard_output) {
-    fifo_base_ = shared_.options.run_directory / (text::slug(name_) + "-" + std::to_string(number));
     for (auto [fifo, suffix] : {std::pair(&output, ".out"), std::pair(&error, ".err")}) {
       auto made = make_fifo(fifo_base_.native() + suffix);
       if (!made) return made.error();
@@ -118,10 +124,7 @@ Result<void> Unit::launch() {
   Result<void> watched;
   if (child) watched = watch_exit(*child);
   if (!child || !watched) {
-    if (!plan_.discard_output) {
-      ::unlink((fifo_base_.native() + ".out").c_str());
-      ::unlink((fifo_base_.native() + ".err").c_str());
-    }
+    remove_launch_files(fifo_base_);
     group.remove();
     return child ? watched.error() : child.error();
   }
@@ -129,41 +132,56 @@ Result<void> Unit::launch() {
   processes_ = make_unit_processes(membership(), std::move(group), *shared_.table);
   started_at_ = shared_.clock->wall();
   started_steady_ = shared_.clock->now();
-  if (!plan_.discard_output) {
-    logs::CaptureSpec spec;
-    spec.process_name = name_;
-    spec.format = plan_.format;
-    spec.standard_output = std::move(output.reader);
-    spec.standard_error = std::move(error.reader);
-    spec.to_main_log = plan_.to_main_log;
-    spec.file = plan_.log_file;
-    spec.access_file = plan_.access_file;
-    spec.file_threshold = plan_.file_threshold;
-    spec.until = line_watch();
-    capture_ = shared_.logs->attach(std::move(spec));
-  }
+  write_down();
+  if (!plan_.discard_output) begin_capture(std::move(output.reader), std::move(error.reader));
   return {};
+}
+
+void Unit::begin_capture(UniqueFd output, UniqueFd error) {
+  logs::CaptureSpec spec;
+  spec.process_name = name_;
+  spec.format = plan_.format;
+  spec.standard_output = std::move(output);
+  spec.standard_error = std::move(error);
+  spec.to_main_log = plan_.to_main_log;
+  spec.file = plan_.log_file;
+  spec.access_file = plan_.access_file;
+  spec.file_threshold = plan_.file_threshold;
+  spec.journal = fifo_base_;
+  spec.until = line_watch();
+  capture_ = shared_.logs->attach(std::move(spec));
 }
 
 /// Prepares to learn of the end. A child that could not be watched is ended at once: nothing runs
 /// unsupervised.
 Result<void> Unit::watch_exit(const Child& child) {
-  error_code error;
-  UniqueFd copy(::fcntl(child.pidfd.get(), F_DUPFD_CLOEXEC, 3));
-  const int number = errno;
-  if (copy) {
-    exit_.assign(copy.get(), error);
-    if (!error) {
-      copy.release();
-      return {};
-    }
-  }
+  auto watched = watch_pidfd(child);
+  if (watched) return watched;
   ::kill(-child.pid, SIGKILL);
   pollfd ended{child.pidfd.get(), POLLIN, 0};
   ::poll(&ended, 1, 1000);
   try_wait(child);
+  return watched;
+}
+
+Result<void> Unit::watch_pidfd(const Child& child) {
+  UniqueFd copy(::fcntl(child.pidfd.get(), F_DUPFD_CLOEXEC, 3));
+  if (!copy) return system_error(errno, "watch the process");
+  error_code error;
+  exit_.assign(copy.get(), error);
   if (error) return Error(error, "cannot watch the process: " + error.message());
-  return system_error(number, "watch the process");
+  copy.release();
+  return {};
+}
+
+void Unit::await_exit() {
+  exit_.async_wait(asio::posix::descriptor_base::wait_read, [self = shared_from_this()](error_code error) {
+    if (error) return;
+    // Only peeked: until it is reaped in do_collect(), its pid, group and session belong to nobody else.
+    const auto status = peek_status(self->child_);
+    if (self->processes_) self->processes_->leader_ended(ticks_now());
+    self->feed(event::Exited{status.value_or(ExitStatus{}), self->shared_.clock->wall()});
+  });
 }
 
 void Unit::perform(const action::Spawn&) {
@@ -171,12 +189,7 @@ void Unit::perform(const action::Spawn&) {
     feed(event::SpawnFailed{launched.error()});
     return;
   }
-  exit_.async_wait(asio::posix::descriptor_base::wait_read, [self = shared_from_this()](error_code error) {
-    if (error) return;
-    // Only peeked: until it is reaped in do_collect(), its pid, group and session belong to nobody else.
-    const auto status = peek_status(self->child_);
-    self->feed(event::Exited{status.value_or(ExitStatus{}), self->shared_.clock->wall()});
-  });
+  await_exit();
   std::optional<Duration> ready_within;
   if (plan_.readiness) ready_within = plan_.readiness->start_timeout;
   feed(event::Spawned{child_.pid, ready_within, plan_.one_shot});
@@ -211,7 +224,7 @@ asio::awaitable<void> Unit::do_collect() {
   exit_.close(ignored);
   processes_->release();
   processes_.reset();
-  try_wait(child_);
+  if (child_.pidfd) try_wait(child_);
   child_ = Child{};  // from here on its numbers may belong to somebody else
   std::string tail;
   if (capture_) {
@@ -225,9 +238,8 @@ asio::awaitable<void> Unit::do_collect() {
                          });
     const std::optional<std::string> text = co_await OneShot<std::string>::wait(drained);
     tail = text.value_or("");
-    ::unlink((fifo_base_.native() + ".out").c_str());
-    ::unlink((fifo_base_.native() + ".err").c_str());
   }
+  remove_launch_files(fifo_base_);
   const std::string name = name_;
   try {
     co_await shared_.source->after_stop(name);

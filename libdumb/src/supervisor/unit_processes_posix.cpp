@@ -84,7 +84,8 @@ class DescentProcesses final : public UnitProcesses {
     return reached;
   }
   void kill() override {
-    if (unit_.leader > 0) ::kill(-unit_.leader, SIGKILL);  // the id is ours until the leader is reaped
+    // The id is ours until the leader is reaped.
+    if (unit_.leader > 0 && !unit_.adopted) ::kill(-unit_.leader, SIGKILL);
     signal(SIGKILL);
   }
   bool gone() override {
@@ -93,6 +94,7 @@ class DescentProcesses final : public UnitProcesses {
     empty_looks_ = none ? empty_looks_ + 1 : 0;
     return none && (table_.certain() || empty_looks_ >= enough_looks);
   }
+  void leader_ended(std::uint64_t ticks) override { unit_.end_ticks = ticks; }
   void release() override { unit_.leader = -1; }
 
  private:
@@ -105,7 +107,8 @@ class DescentProcesses final : public UnitProcesses {
 }  // namespace
 
 std::unique_ptr<UnitProcesses> make_unit_processes(Membership unit, ControlGroup group, ProcessTable& table) {
-  if (group) return std::make_unique<GroupProcesses>(unit.leader, std::move(group));
+  const pid_t leader = unit.adopted ? -1 : unit.leader;
+  if (group) return std::make_unique<GroupProcesses>(leader, std::move(group));
   return std::make_unique<DescentProcesses>(std::move(unit), table);
 }
 

@@ -43,12 +43,15 @@ class UnitProcesses {
   virtual void kill() = 0;
   /// Whether nothing but zombies is left; false when that cannot be told.
   virtual bool gone() = 0;
+  /// The leader has ended; `ticks`: about when, as start times of processes count it.
+  virtual void leader_ended(std::uint64_t ticks) { static_cast<void>(ticks); }
   /// Called once, when nothing is left: gives back what held them together.
   virtual void release() = 0;
   /// Their control group; nullptr when they have none.
   virtual const ControlGroup* group() const noexcept { return nullptr; }
 };
 
+/// Of an adopted unit the leader's number may be somebody else's as soon as it has ended.
 /// Held by `group` when it is not empty, else found by descent. `table` must outlive the result.
 std::unique_ptr<UnitProcesses> make_unit_processes(Membership unit, ControlGroup group, ProcessTable& table);
 

@@ -10,6 +10,7 @@
 #include <dumb/config/manager.hpp>
 #include <dumb/engine/types.hpp>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +38,10 @@ struct Options {
   std::chrono::milliseconds self_check_interval{60'000};  ///< LIF-121
   std::chrono::milliseconds repair_minute{60'000};        ///< a minute in the schedule of SVC-195
   std::chrono::milliseconds api_wait_limit{600'000};      ///< of all waits of a start asked for (API-32)
+  /// Called when the configuration is known to be good and nothing else has been touched; here another
+  /// supervisor of this stack is asked to hand over. The configuration is read again after it. Empty: nobody
+  /// is asked.
+  std::function<Result<void>()> take_over;
   bool strict_start = false;  ///< dependents of a service that failed wait until it is up (DEP-45)
 };
 
@@ -45,7 +50,7 @@ struct Options {
 class Engine {
  public:
   /// Loads the configuration (created from the catalogue when missing) and opens the logs; starts nothing.
-  /// Fails as config::Manager::open does.
+  /// Fails as config::Manager::open does, and with Errc::conflict when another engine supervises this stack.
   static Result<std::unique_ptr<Engine>> open(boost::asio::io_context& context, Options options);
   ~Engine();
 
@@ -61,12 +66,16 @@ class Engine {
   std::vector<std::string> allowed_hosts() const;
   bool shutting_down() const;
 
-  /// The boot sequence (LIF-7): starts every enabled service, each when what it needs is up. Returns when
-  /// every start has ended, well or not.
+  /// The boot sequence (LIF-7): goes on with the children of an earlier run (LIF-125), then starts every
+  /// enabled service, each when what it needs is up. Returns when every start has ended, well or not.
   boost::asio::awaitable<void> boot();
   /// LIF-72 to LIF-80. Returns when nothing this engine started is left. Calling it twice joins; `kill_now`
   /// after that kills at once (second signal, LIF-71).
   boost::asio::awaitable<void> shutdown();
+  /// Lets go of every child without ending it, so that another engine over the same root can adopt it. End
+  /// this program at once afterwards, by exec or without destroying anything. Fails with unavailable while
+  /// shutting down.
+  boost::asio::awaitable<Result<void>> hand_over();
   void kill_now();
   /// SIGHUP: reads the configuration again; on an error the old snapshot stays (CFG-34).
   Result<void> reload();

@@ -105,8 +105,12 @@ struct ServiceStatus {
   std::optional<std::string> state_reason;
   std::optional<std::int64_t> pid;
   std::optional<double> started_at;
+  std::optional<bool>
+      adopted;  ///< true when an earlier run of dumb-server started the process, else left out
+  static constexpr std::array<std::string_view, 1> omit_empty{"adopted"};
 };
-BOOST_DESCRIBE_STRUCT(ServiceStatus, (), (process_name, status, state, state_reason, pid, started_at))
+BOOST_DESCRIBE_STRUCT(ServiceStatus, (),
+                      (process_name, status, state, state_reason, pid, started_at, adopted))
 
 /// The same with include_health=true (API-43).
 struct ServiceHealth {
@@ -119,10 +123,12 @@ struct ServiceHealth {
   std::optional<std::string> state_reason;
   std::optional<std::int64_t> pid;
   std::optional<double> started_at;
+  std::optional<bool> adopted;  ///< as in ServiceStatus
+  static constexpr std::array<std::string_view, 1> omit_empty{"adopted"};
 };
 BOOST_DESCRIBE_STRUCT(ServiceHealth, (),
                       (process_name, status, healthy, health_reason, restart, state, state_reason, pid,
-                       started_at))
+                       started_at, adopted))
 
 /// GET /health (LIF-116).
 struct HealthReport {

@@ -32,6 +32,8 @@
 /// | failed     | the start failed, or too many  | start, restart -> setting_up; room for another attempt ->    |
 /// |            | restarts: crash loop           | backoff; stop -> stopped when it is a crash loop             |
 ///
+/// Adopted leads from stopped straight to running: the process was started by an earlier run of this program.
+///
 /// A start is *answered* when running begins. It is *settled* when post-start is over and the readiness the
 /// service declares, if any, is reached or given up; an end, a stop and a failure settle it as well. A one-shot
 /// that ends with code 0 has done its work: from starting it goes to stopped, not to failed.
@@ -83,6 +85,13 @@ struct Spawned {
   std::optional<Duration> ready_within = std::nullopt;
   bool one_shot = false;  ///< somebody waits for its end with code 0 (LIF-142)
 };
+/// A process of an earlier run of this program goes on under this one.
+struct Adopted {
+  pid_t pid = -1;
+  std::optional<bool> ready = std::nullopt;  ///< set when the service declares its readiness: what is known
+  Duration ready_within{};                   ///< how long it may still take
+  bool one_shot = false;
+};
 struct SpawnFailed {
   Error error;
 };
@@ -118,10 +127,11 @@ struct RulesChanged {};  ///< the rules of restarts may be others: set_rules() w
 struct Woke {};
 }  // namespace event
 
-using Event = std::variant<event::StartAsked, event::StopAsked, event::RestartAsked, event::KillAsked,
-                           event::SetupDone, event::WaitsDone, event::WaitProgress, event::Spawned,
-                           event::SpawnFailed, event::Ready, event::NotReady, event::Exited, event::Gone,
-                           event::PostStartDone, event::HealthTold, event::RulesChanged, event::Woke>;
+using Event =
+    std::variant<event::StartAsked, event::StopAsked, event::RestartAsked, event::KillAsked, event::SetupDone,
+                 event::WaitsDone, event::WaitProgress, event::Spawned, event::Adopted, event::SpawnFailed,
+                 event::Ready, event::NotReady, event::Exited, event::Gone, event::PostStartDone,
+                 event::HealthTold, event::RulesChanged, event::Woke>;
 
 namespace action {
 struct RunSetup {
@@ -262,6 +272,7 @@ class Machine {
   void on(const event::WaitsDone&, Actions&, SteadyTime);
   void on(const event::WaitProgress&, Actions&, SteadyTime);
   void on(const event::Spawned&, Actions&, SteadyTime);
+  void on(const event::Adopted&, Actions&, SteadyTime);
   void on(const event::SpawnFailed&, Actions&, SteadyTime);
   void on(const event::Ready&, Actions&, SteadyTime);
   void on(const event::NotReady&, Actions&, SteadyTime);

@@ -60,6 +60,18 @@ class ServiceSource {
   virtual Result<WaitPlan> waits(const std::string& process_name) = 0;
   virtual Result<LaunchPlan> launch_plan(const std::string& process_name) = 0;
   virtual StopPlan stop_plan(const std::string& process_name) = 0;
+  /// What to write down with a child that was launched, for adopted() of a later run of this program.
+  virtual std::string note_of(const std::string& process_name) {
+    static_cast<void>(process_name);
+    return {};
+  }
+  /// A child of an earlier run is taken over; `note`: what was written down then, empty when that is lost.
+  virtual void adopted(const std::string& process_name, const std::string& config_key,
+                       const std::string& note) {
+    static_cast<void>(process_name);
+    static_cast<void>(config_key);
+    static_cast<void>(note);
+  }
   /// What follows a start (SVC-13). True asks for one restart (SVC-20).
   virtual boost::asio::awaitable<Result<bool>> post_start(std::string process_name) = 0;
   /// After nothing of the service is left: unmounting and the like (LIF-81).
@@ -120,7 +132,16 @@ struct ServiceInfo {
   std::optional<ExitStatus> last_unasked;  ///< the last end by itself, of any run
   std::optional<WallTime> last_unasked_at;
   RestartStatistics restarts;
-  bool completed = false;  ///< a one-shot whose last run ended by itself with code 0
+  bool completed = false;   ///< a one-shot whose last run ended by itself with code 0
+  bool adopted = false;     ///< the process was started by an earlier run of this program
+  std::string config_hash;  ///< LaunchPlan::config_hash of the process
+};
+
+/// What became of the children of an earlier run.
+struct Adoption {
+  std::vector<std::string> adopted;    ///< process names that go on
+  std::vector<std::string> ended;      ///< process names whose process had ended; how is not known
+  std::vector<std::string> sentences;  ///< what was left alone, and why
 };
 
 enum class StopReply { stopped, already_stopping };
@@ -134,6 +155,13 @@ class Supervisor {
   Supervisor(boost::asio::any_io_executor executor, boost::asio::thread_pool& workers, ServiceSource& source,
              logs::LogService& logs, SupervisorOptions options);
   ~Supervisor();
+
+  /// Takes over the children of an earlier run of this program over the same run directory (LIF-125). Call it
+  /// once, before anything else. Blocks for as long as it takes to look at every process.
+  Adoption adopt();
+  /// Lets go of every child, so that another run can take it over: output is not read any more from here on.
+  /// Call it after refuse_starts() and end this program soon, by exec or without destroying anything.
+  void detach();
 
   /// Starts a service, or joins a start under way; resolves when it runs (LIF-56). Fails with conflict while
   /// it is being stopped, cancelled when a stop came first, unavailable after refuse_starts(), or the cause.

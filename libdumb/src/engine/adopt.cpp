@@ -1,0 +1,120 @@
+// Children of an earlier run: what is written down with each, and how they are taken over.
+#include <algorithm>
+#include <boost/json.hpp>
+#include <dumb/base/text.hpp>
+#include <filesystem>
+
+#include "engine/impl.hpp"
+
+namespace dumb::engine {
+namespace {
+
+std::string fnv1a(std::string_view text) {
+  std::uint64_t hash = 14695981039346656037U;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  std::string bytes;
+  for (int shift = 56; shift >= 0; shift -= 8) bytes += static_cast<char>((hash >> shift) & 0xFFU);
+  return text::hex_encode(bytes);
+}
+
+std::int64_t integer_of(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains(name);
+  return value != nullptr && value->is_int64() ? value->get_int64() : 0;
+}
+
+}  // namespace
+
+/// Of what the user and the defaults say of a block. What is computed from it (waits, commands) does not
+/// count: it is known only after setup.
+std::string Engine::Impl::config_hash_of(const config::BlockRef& ref) const {
+  const json::value* block = jsonx::find(config()->base(), ref.path);
+  if (block == nullptr || !block->is_object()) return {};
+  json::object members = block->get_object();
+  members.stable_erase("enabled");
+  return fnv1a(jsonx::print(members));
+}
+
+std::string Engine::Impl::note_of(const std::string& process_name) {
+  const auto known = launched.find(process_name);
+  if (known == launched.end()) return {};
+  const supervisor::StopPlan& stop = known->second.stop;
+  json::object note;
+  note["signal"] = stop.signal;
+  note["grace_ms"] = stop.grace.count();
+  note["quit_signal"] = stop.quit_signal;
+  note["quit_ms"] = stop.quit_grace.count();
+  note["reserve_ms"] = stop.reserve.count();
+  note["mount_point"] = known->second.mount_point.native();
+  return jsonx::print(note);
+}
+
+/// How to stop a service whose block has vanished is in the note; of all others launch_plan() knows better.
+void Engine::Impl::adopted(const std::string& process_name, const std::string& config_key,
+                           const std::string& note) {
+  if (config()->find(process_name) != nullptr) return;
+  Launched known;
+  known.config_key = config_key;
+  if (const auto parsed = jsonx::parse(note); parsed && parsed->is_object()) {
+    const json::object& members = parsed->get_object();
+    using std::chrono::milliseconds;
+    const std::int64_t signal = integer_of(members, "signal");
+    const std::int64_t quit = integer_of(members, "quit_signal");
+    if (signal > 0 && signal < 65) known.stop.signal = static_cast<int>(signal);
+    if (const std::int64_t grace = integer_of(members, "grace_ms"); grace > 0)
+      known.stop.grace = milliseconds(grace);
+    if (quit > 0 && quit < 65) {
+      known.stop.quit_signal = static_cast<int>(quit);
+      known.stop.quit_grace = milliseconds(integer_of(members, "quit_ms"));
+    }
+    known.stop.reserve = milliseconds(integer_of(members, "reserve_ms"));
+    known.mount_point = jsonx::string_at(members, "mount_point");
+  }
+  launched[process_name] = std::move(known);
+}
+
+bool Engine::Impl::is_outdated(const supervisor::ServiceInfo& info) const {
+  if (!info.adopted || info.config_hash.empty()) return false;
+  const auto* ref = config()->find(info.process_name);
+  return ref != nullptr && config_hash_of(*ref) != info.config_hash;
+}
+
+/// LIF-125.
+void Engine::Impl::adopt_children() {
+  const supervisor::Adoption found = supervisor.adopt();
+  for (const std::string& sentence : found.sentences) log.warning(sentence);
+  for (const std::string& name : found.adopted) {
+    const supervisor::ServiceInfo info = supervisor.info(name);
+    std::string text = name + " goes on with pid " + std::to_string(info.pid);
+    const auto* ref = config()->find(name);
+    if (ref == nullptr) {
+      text += "; it is no longer in the configuration";
+    } else if (!ref->enabled) {
+      text += "; it is disabled and left running";
+    } else if (is_outdated(info)) {
+      text += "; it runs with an older configuration";
+    }
+    log.info(text);
+  }
+  for (const std::string& name : found.ended) {
+    log.warning(name + " ended while nobody supervised it");
+  }
+}
+
+asio::awaitable<Result<void>> Engine::Impl::hand_over() {
+  if (shutting_down) co_return Error(Errc::unavailable, "DUMB is shutting down");
+  shutting_down = true;
+  host_stop = true;
+  supervisor.refuse_starts();
+  if (self_check) self_check->cancel();
+  stop_workers();
+  if (host_event) host_event->cancel();
+  wake_stabilizer();
+  runs.call_off_all("DUMB is replaced");
+  co_await call_off_starts();
+  log.info("hands over to another dumb-server");
+  supervisor.detach();
+  log.flush();
+  co_return Result<void>();
+}
+
+}  // namespace dumb::engine

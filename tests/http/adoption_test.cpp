@@ -1,0 +1,508 @@
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <boost/json.hpp>
+#include <cstdlib>
+#include <dumb/base/text.hpp>
+#include <fstream>
+#include <random>
+#include <thread>
+
+#include "golden.hpp"
+#include "harness.hpp"
+#include "program.hpp"
+#include "stack.hpp"
+#include "support/catch.hpp"
+
+using namespace dumb;
+using namespace dumb::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A root over which one dumb-server follows another.
+class Ground {
+ public:
+  explicit Ground(json::object services) {
+    json::object& dumb = services["dumb"].emplace_object();
+    dumb["frontend"].emplace_object()["enabled"] = false;
+    dumb["log_size"] = "0";
+    write_text(root_ / "config/dumb_config.json", jsonx::print(services));
+    // Services run as another user when the tests run as root.
+    std::filesystem::permissions(root_.path(), std::filesystem::perms(0755));
+    std::filesystem::create_directories(root_ / "notes");
+    std::filesystem::permissions(root_ / "notes", std::filesystem::perms(0777));
+  }
+  ~Ground() {
+    // What the last server left running: only processes that carry the mark of this root.
+    server_.reset();
+    for (const int pid : children_) {
+      if (pid > 1 && owns(pid)) ::kill(-pid, SIGKILL);
+    }
+  }
+
+  void start(std::vector<std::string> options = {"--port", "0"}) {
+    std::vector<std::string> argv{program_, "--root", root_.path().native()};
+    argv.insert(argv.end(), options.begin(), options.end());
+    server_.emplace(argv, std::vector<std::string>{"PATH=/usr/bin:/bin", "HOME=" + root_.path().native()});
+    port_ = 0;
+  }
+  void kill() {
+    server_->signal(SIGKILL);
+    REQUIRE(server_->wait() == -SIGKILL);
+  }
+  void stop() {
+    server_->signal(SIGTERM);
+    CHECK(server_->wait(60s) == 0);
+  }
+  Program& server() { return *server_; }
+  void use_program(std::string path) { program_ = std::move(path); }
+  const std::filesystem::path& root() const { return root_.path(); }
+  int port() {
+    if (port_ == 0) port_ = server_->listening_port();
+    return port_;
+  }
+
+  json::object status(std::string_view name) {
+    const std::string target = "/process/service-status?process_name=" + text::percent_encode(name);
+    return parsed(request(port(), "GET", target).body).as_object();
+  }
+  bool running(std::string_view name) { return jsonx::string_at(status(name), "state") == "running"; }
+  int await_pid(std::string_view name) {
+    REQUIRE(eventually([&] { return running(name); }));
+    const int pid = status(name).at("pid").to_number<int>();
+    children_.push_back(pid);
+    return pid;
+  }
+  bool adopted(std::string_view name) {
+    const json::object now = status(name);
+    const json::value* value = now.if_contains("adopted");
+    return value != nullptr && value->is_bool() && value->get_bool();
+  }
+  std::filesystem::path state_file(std::string_view slug) const {
+    for (const auto& entry : std::filesystem::directory_iterator(root_ / "run/dumb")) {
+      const std::string file = entry.path().filename();
+      if (file.starts_with(std::string(slug) + "-") && file.ends_with(".child")) return entry.path();
+    }
+    return {};
+  }
+  std::size_t starts(std::string_view slug) const {
+    const std::string text = read_text(root_ / ("notes/" + std::string(slug)));
+    return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+  }
+  std::string main_log() const {
+    std::string text;
+    for (const auto& entry : std::filesystem::directory_iterator(root_ / "log")) {
+      if (entry.path().filename().native().starts_with("DUMB-")) text += read_text(entry.path());
+    }
+    return text;
+  }
+  /// A block of a service that notes each start, then does what `arguments` say.
+  json::object block(std::string_view name, std::vector<std::string> arguments, bool own_file = true) {
+    const std::string slug = text::slug(name);
+    arguments.insert(arguments.begin(), {"--note", root_ / ("notes/" + slug)});
+    json::object out = child_block(name, arguments);
+    out["enabled"] = true;
+    if (own_file) {
+      out["log_file"] = "/log/" + slug + ".log";
+      out["suppress_logging"] = true;
+    }
+    return out;
+  }
+  TempDir& directory() { return root_; }
+
+ private:
+  bool owns(int pid) const {
+    std::error_code error;
+    const auto target = std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/fd/1", error);
+    return !error && target.native().starts_with(root_.path().native());
+  }
+
+  TempDir root_;
+  std::string program_ = DUMB_SERVER;
+  std::optional<Program> server_;
+  int port_ = 0;
+  std::vector<int> children_;
+};
+
+/// `services`: what depends on the root.
+struct Scene {
+  template <class Make>
+  explicit Scene(Make make) : ground(json::object()) {
+    json::object services = make(ground);
+    json::object& dumb = services["dumb"].emplace_object();
+    dumb["frontend"].emplace_object()["enabled"] = false;
+    dumb["log_size"] = "0";
+    write_text(ground.root() / "config/dumb_config.json", jsonx::print(services));
+  }
+  Ground ground;
+};
+
+/// What is wrong with the numbers in a log, empty when each of them is there once and in order.
+std::string fault_of_numbers(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  long long expected = 1;
+  for (std::string line; std::getline(in, line);) {
+    const auto at = line.find(": number ");
+    if (at == std::string::npos) {
+      const auto last = line.find(": the last was ");
+      if (last == std::string::npos) continue;
+      const long long count = std::stoll(line.substr(last + 15));
+      if (count != expected - 1)
+        return "the last was " + std::to_string(count) + " after " + std::to_string(expected - 1);
+      return {};
+    }
+    const long long number = std::stoll(line.substr(at + 9));
+    if (number != expected) return "expected " + std::to_string(expected) + ", got " + std::to_string(number);
+    ++expected;
+  }
+  return "no end after " + std::to_string(expected - 1);
+}
+
+bool ended(const std::filesystem::path& file) {
+  const std::string text = read_text(file);
+  return text.find(": the last was ", text.size() > 200 ? text.size() - 200 : 0) != std::string::npos;
+}
+
+int rounds() {
+  const char* text = std::getenv("DUMB_ADOPTION_ROUNDS");
+  return text == nullptr ? 10 : std::max(1, std::atoi(text));
+}
+
+bool alive(int pid) {
+  return ::kill(pid, 0) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("children outlive a killed server, and the next one goes on with them",
+          "[server][LIF-57][LIF-58][LIF-125]") {
+  Scene scene([](Ground& ground) {
+    json::object services;
+    services["one"] = ground.block("One", {"--text", "hello"});
+    return services;
+  });
+  Ground& ground = scene.ground;
+  ground.start();
+  const int pid = ground.await_pid("One");
+  CHECK_FALSE(ground.adopted("One"));
+  const double since = ground.status("One").at("started_at").to_number<double>();
+  ground.kill();
+  CHECK(alive(pid));
+  ground.start();
+  CHECK(ground.server().prints("One goes on with pid " + std::to_string(pid)));
+  CHECK(ground.await_pid("One") == pid);
+  CHECK(ground.adopted("One"));
+  CHECK(ground.status("One").at("started_at").to_number<double>() == Approx(since).margin(0.001));
+  CHECK(ground.starts("one") == 1);
+  SECTION("its end is seen, and how it ended is not guessed") {
+    ::kill(pid, SIGKILL);
+    REQUIRE(eventually([&] { return !ground.running("One"); }));
+    CHECK_THAT(jsonx::string_at(ground.status("One"), "state_reason"),
+               ContainsSubstring("exit status unknown"));
+    ground.stop();
+  }
+  SECTION("a stop ends it") {
+    ground.stop();
+    CHECK_FALSE(alive(pid));
+    CHECK(ground.state_file("one").empty());
+  }
+  SECTION("it can be restarted, and is not adopted any more then") {
+    const Answer answer =
+        request(ground.port(), "POST", "/process/restart-service", R"({"process_name": "One"})");
+    CHECK(answer.status == 200);
+    CHECK(ground.await_pid("One") != pid);
+    CHECK_FALSE(ground.adopted("One"));
+    CHECK(ground.starts("one") == 2);
+    ground.stop();
+  }
+}
+
+TEST_CASE("no line is lost or doubled and nothing started twice when the server is killed at any moment",
+          "[server][LIF-105][LIF-125]") {
+  const int count = rounds();
+  const std::string span = std::to_string(2'000 + count * 250);
+  Scene scene([&](Ground& ground) {
+    json::object services;
+    services["one"] = ground.block("One", {"--numbers", span});
+    services["two"] = ground.block("Two", {"--numbers", span});
+    services["three"] = ground.block("Three", {"--numbers", span}, false);  // main log only
+    return services;
+  });
+  Ground& ground = scene.ground;
+  const unsigned seed = std::random_device()();
+  INFO("seed " << seed << ", " << count << " rounds");
+  std::mt19937 random(seed);
+  ground.start();
+  for (const char* name : {"One", "Two", "Three"}) ground.await_pid(name);
+  for (int round = 0; round < count; ++round) {
+    // Not before the address is known: the moments of adoption itself are hit by short delays after it.
+    ground.port();
+    const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(random() % 150'000);
+    eventually([&] { return std::chrono::steady_clock::now() >= end; });
+    ground.kill();
+    ground.start();
+  }
+  for (const char* name : {"One", "Two", "Three"}) {
+    CAPTURE(name);
+    ground.await_pid(name);
+    CHECK(ground.adopted(name));
+    CHECK(ground.starts(text::slug(name)) == 1);
+  }
+  for (const char* slug : {"one", "two"}) {
+    CAPTURE(slug);
+    const auto file = ground.root() / ("log/" + std::string(slug) + ".log");
+    REQUIRE(eventually([&] { return ended(file); }, 60s));
+    CHECK(fault_of_numbers(file).empty());
+  }
+  ground.stop();
+}
+
+TEST_CASE("a state file that is missing, torn or of another boot costs no child", "[server][LIF-125]") {
+  Scene scene([](Ground& ground) {
+    json::object services;
+    services["one"] = ground.block("One", {"--text", "hello"});
+    return services;
+  });
+  Ground& ground = scene.ground;
+  ground.start();
+  const int pid = ground.await_pid("One");
+  ground.kill();
+  const auto file = ground.state_file("one");
+  REQUIRE(!file.empty());
+  json::object record = parsed(read_text(file)).as_object();
+  std::string says;
+  SECTION("missing") {
+    std::filesystem::remove(file);
+  }
+  SECTION("torn") {
+    const std::string text = read_text(file);
+    write_text(file, text.substr(0, text.size() / 2));
+    says = "cannot be read";
+  }
+  SECTION("of another boot") {
+    record["boot"] = "11111111-2222-3333-4444-555555555555";
+    write_text(file, jsonx::print(record));
+    says = "of another boot";
+  }
+  ground.start();
+  CHECK(ground.await_pid("One") == pid);  // by its mark
+  CHECK(ground.adopted("One"));
+  CHECK(ground.starts("one") == 1);
+  if (!says.empty()) CHECK(ground.server().prints(says));
+  ground.stop();
+  CHECK_FALSE(alive(pid));
+}
+
+TEST_CASE("a process that only has the recorded pid is never touched", "[server][LIF-125]") {
+  Scene scene([](Ground& ground) {
+    json::object services;
+    services["one"] = ground.block("One", {"--ignore-term"});
+    return services;
+  });
+  Ground& ground = scene.ground;
+  ground.start();
+  const int pid = ground.await_pid("One");
+  ground.kill();
+  ::kill(pid, SIGKILL);
+  REQUIRE(eventually([&] { return !alive(pid); }));
+  Program bystander({test_child(), "--text", "here"}, {"PATH=/usr/bin:/bin"});
+  REQUIRE(bystander.prints("here"));
+  const auto file = ground.state_file("one");
+  json::object record = parsed(read_text(file)).as_object();
+  record["pid"] = bystander.pid();
+  write_text(file, jsonx::print(record));
+  ground.start();
+  CHECK(ground.server().prints("One ended while nobody supervised it"));
+  CHECK(ground.await_pid("One") != bystander.pid());
+  CHECK(ground.starts("one") == 2);
+  CHECK_FALSE(ground.adopted("One"));
+  ground.stop();
+  CHECK(bystander.wait(0ms) == std::nullopt);
+  CHECK(alive(bystander.pid()));
+}
+
+TEST_CASE("an adopted service whose block was disabled or removed stays, listed, until it is stopped",
+          "[server][LIF-125]") {
+  const bool removed = GENERATE(false, true);
+  CAPTURE(removed);
+  Scene scene([](Ground& ground) {
+    json::object services;
+    services["one"] = ground.block("One", {"--text", "hello"});
+    return services;
+  });
+  Ground& ground = scene.ground;
+  ground.start();
+  const int pid = ground.await_pid("One");
+  ground.kill();
+  const auto config = ground.root() / "config/dumb_config.json";
+  json::value document = parsed(read_text(config));
+  if (removed) {
+    document.as_object().stable_erase("one");
+  } else {
+    document.at("one").as_object()["enabled"] = false;
+  }
+  write_text(config, jsonx::print(document));
+  ground.start();
+  CHECK(ground.server().prints(removed ? "no longer in the configuration" : "is disabled and left running"));
+  CHECK(ground.await_pid("One") == pid);
+  const Answer answer = request(ground.port(), "POST", "/process/stop-service", R"({"process_name": "One"})");
+  CHECK(answer.status == 200);
+  CHECK_FALSE(alive(pid));
+  ground.stop();
+}
+
+TEST_CASE("an adopted service whose configuration has changed says so", "[server][LIF-125]") {
+  Scene scene([](Ground& ground) {
+    json::object services;
+    services["one"] = ground.block("One", {"--text", "hello"});
+    return services;
+  });
+  Ground& ground = scene.ground;
+  ground.start();
+  ground.await_pid("One");
+  ground.kill();
+  const auto config = ground.root() / "config/dumb_config.json";
+  json::value document = parsed(read_text(config));
+  document.at("one").as_object()["log_level"] = "DEBUG";
+  write_text(config, jsonx::print(document));
+  ground.start();
+  ground.await_pid("One");
+  CHECK(jsonx::string_at(ground.status("One"), "state_reason") == "runs with an older configuration");
+  ground.stop();
+}
+
+TEST_CASE("a second server over the same root ends with a sentence", "[server][LIF-128]") {
+  Scene scene([](Ground& ground) {
+    json::object services;
+    services["one"] = ground.block("One", {"--text", "hello"});
+    return services;
+  });
+  Ground& ground = scene.ground;
+  ground.start();
+  const int pid = ground.await_pid("One");
+  Program second({DUMB_SERVER, "--root", ground.root().native(), "--port", "0"}, {"PATH=/usr/bin:/bin"});
+  CHECK(second.wait() == 1);
+  CHECK_THAT(second.errors(), ContainsSubstring("another dumb-server supervises this stack"));
+  CHECK(ground.await_pid("One") == pid);
+  ground.stop();
+}
+
+namespace {
+
+/// Asks for /health on a connection of its own, again and again.
+class Hammer {
+ public:
+  explicit Hammer(int port) : thread_([this, port] { run(port); }) {}
+  ~Hammer() { end(); }
+  void end() {
+    over_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  std::size_t answers() const { return answers_; }
+  std::size_t failures() const { return failures_; }
+  std::chrono::milliseconds longest() const { return std::chrono::milliseconds(longest_); }
+
+ private:
+  void run(int port) {
+    while (!over_) {
+      const auto begin = std::chrono::steady_clock::now();
+      try {
+        const Answer answer = request(port, "GET", "/health");
+        ++(answer.status == 200 ? answers_ : failures_);
+      } catch (const std::exception&) {
+        ++failures_;
+      }
+      const auto took =
+          std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+      longest_ = std::max<long long>(longest_, took.count());
+    }
+  }
+  std::atomic<bool> over_{false};
+  std::atomic<std::size_t> answers_{0}, failures_{0};
+  std::atomic<long long> longest_{0};
+  std::thread thread_;
+};
+
+}  // namespace
+
+TEST_CASE("a server that is replaced refuses no connection and ends no child", "[server][LIF-125]") {
+  Scene scene([](Ground& ground) {
+    json::object services;
+    services["one"] = ground.block("One", {"--numbers", "2500"});
+    services["two"] = ground.block("Two", {"--text", "hello"});
+    return services;
+  });
+  Ground& ground = scene.ground;
+  ground.start();
+  const int one = ground.await_pid("One");
+  const int two = ground.await_pid("Two");
+  const int port = ground.port();
+  Hammer hammer(port);
+  REQUIRE(eventually([&] { return hammer.answers() > 20; }));
+  SECTION("--replace") {
+    Program next({DUMB_SERVER, "--root", ground.root().native(), "--port", std::to_string(port), "--replace"},
+                 {"PATH=/usr/bin:/bin", "HOME=" + ground.root().native()});
+    CHECK(ground.server().wait() == 0);
+    CHECK(next.listening_port() == port);
+    CHECK(ground.await_pid("One") == one);
+    CHECK(ground.await_pid("Two") == two);
+    CHECK(ground.adopted("Two"));
+    REQUIRE(eventually([&] { return ended(ground.root() / "log/one.log"); }, 60s));
+    const std::size_t before = hammer.answers();
+    CHECK(eventually([&] { return hammer.answers() > before + 20; }));
+    hammer.end();
+    next.signal(SIGTERM);
+    CHECK(next.wait(60s) == 0);
+  }
+  SECTION("SIGUSR2") {
+    ground.server().signal(SIGUSR2);
+    REQUIRE(eventually([&] { return ground.adopted("Two"); }));
+    CHECK(ground.await_pid("One") == one);
+    CHECK(ground.await_pid("Two") == two);
+    REQUIRE(eventually([&] { return ended(ground.root() / "log/one.log"); }, 60s));
+    hammer.end();
+    // It is the same process, whose children they still are: how they end is known.
+    ::kill(two, SIGKILL);
+    REQUIRE(eventually([&] { return !ground.running("Two"); }));
+    CHECK_THAT(jsonx::string_at(ground.status("Two"), "state_reason"), ContainsSubstring("signal 9"));
+    ground.stop();
+  }
+  CHECK(hammer.failures() == 0);
+  WARN("longest time of one answer during the handover: " << hammer.longest().count() << " ms");
+  CHECK(fault_of_numbers(ground.root() / "log/one.log").empty());
+  CHECK(ground.starts("one") == 1);
+  CHECK(ground.starts("two") == 1);
+}
+
+TEST_CASE("a replacement that does not run, or has a bad configuration, leaves everything as it is",
+          "[server][LIF-125]") {
+  Scene scene([](Ground& ground) {
+    json::object services;
+    services["one"] = ground.block("One", {"--text", "hello"});
+    return services;
+  });
+  Ground& ground = scene.ground;
+  const auto copy = ground.root() / "copy-of-dumb-server";
+  std::filesystem::copy_file(DUMB_SERVER, copy);
+  ground.use_program(copy);
+  ground.start();
+  const int pid = ground.await_pid("One");
+  SECTION("SIGUSR2 with a program that does not run") {
+    std::filesystem::remove(copy);
+    ground.server().signal(SIGUSR2);
+    CHECK(ground.server().prints("this program stays"));
+  }
+  SECTION("--replace with a bad configuration") {
+    const auto config = ground.root() / "config/dumb_config.json";
+    const std::string good = read_text(config);
+    write_text(config, "{ \"dumb\": ");
+    Program next({DUMB_SERVER, "--root", ground.root().native(), "--port", "0", "--replace"}, {"PATH=/bin"});
+    CHECK(next.wait() == 1);
+    write_text(config, good);
+  }
+  CHECK(ground.await_pid("One") == pid);
+  CHECK_FALSE(ground.adopted("One"));
+  ground.stop();
+}

@@ -1,0 +1,215 @@
+#include "logs/journal_posix.hpp"
+
+#include <sys/stat.h>
+
+#include <array>
+
+#include "logs_fixture.hpp"
+
+using namespace dumb;
+using namespace dumb::logs;
+using namespace dumb::test;
+
+namespace {
+
+std::unique_ptr<Journal> open_journal(const std::filesystem::path& base) {
+  auto journal = Journal::open(base);
+  REQUIRE(journal);
+  return std::move(*journal);
+}
+
+std::string read_once(Journal& journal, int fifo, std::size_t most = 65536) {
+  std::string block(most, '\0');
+  const ssize_t got = journal.read(0, fifo, block.data(), block.size());
+  block.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  return block;
+}
+
+PlannedWrite plan(const std::filesystem::path& file, std::size_t length) {
+  struct stat status {};
+  REQUIRE(::stat(file.c_str(), &status) == 0);
+  return {file, status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size), length};
+}
+
+std::array<StreamPosition, 2> at(std::uint64_t offset) {
+  return {StreamPosition{offset, Level::warning, true}, StreamPosition{}};
+}
+
+/// Two log files and a journal that has read "one\ntwo\n".
+struct Bench {
+  Bench() : fifo(dir / "x.fifo"), journal(open_journal(dir / "x")) {
+    write_text(a, "before a\n");
+    write_text(b, "before b\n");
+    fifo.put("one\ntwo\n");
+    REQUIRE(read_once(*journal, fifo.reader.get()) == "one\ntwo\n");
+  }
+  void append(const std::filesystem::path& file, std::string_view text) const {
+    write_text(file, read_text_again(file) + std::string(text));
+  }
+  static std::string read_text_again(const std::filesystem::path& file) { return read_text(file); }
+  /// As a killed program leaves it and the next one finds it.
+  void kill() {
+    journal.reset();
+    journal = open_journal(dir / "x");
+  }
+  TempDir dir;
+  Fifo fifo;
+  std::filesystem::path a = dir / "a.log", b = dir / "b.log";
+  std::unique_ptr<Journal> journal;
+};
+
+}  // namespace
+
+TEST_CASE("what was read and not written is read again after a kill", "[logs][LIF-105][LIF-125]") {
+  Bench bench;
+  bench.kill();
+  CHECK(bench.journal->pending(0));
+  bench.fifo.put("three\n");
+  CHECK(read_once(*bench.journal, bench.fifo.reader.get()) == "one\ntwo\n");
+  CHECK(read_once(*bench.journal, bench.fifo.reader.get()) == "three\n");
+  CHECK(read_once(*bench.journal, bench.fifo.reader.get()).empty());
+}
+
+TEST_CASE("what was written is not read again", "[logs][LIF-105][LIF-125]") {
+  Bench bench;
+  bench.journal->begin(at(4), {plan(bench.a, 4)});
+  bench.append(bench.a, "one\n");
+  bench.journal->commit();
+  bench.kill();
+  const StreamPosition position = bench.journal->position(0);
+  CHECK(position.offset == 4);
+  CHECK(position.level == Level::warning);
+  CHECK(position.continued);
+  CHECK(read_once(*bench.journal, bench.fifo.reader.get()) == "two\n");
+}
+
+TEST_CASE("a write that was whole when the kill came counts", "[logs][LIF-105][LIF-125]") {
+  Bench bench;
+  bench.journal->begin(at(8), {plan(bench.a, 8), plan(bench.b, 4)});
+  bench.append(bench.a, "one\ntwo\n");
+  bench.append(bench.b, "two\n");
+  bench.journal.reset();
+  CHECK(settle_journals(bench.dir.path()) == 1);
+  CHECK(settle_journals(bench.dir.path()) == 0);
+  bench.kill();
+  CHECK(bench.journal->position(0).offset == 8);
+  CHECK_FALSE(bench.journal->pending(0));
+  CHECK(read_text(bench.a) == "before a\none\ntwo\n");
+}
+
+TEST_CASE("a write that was torn by the kill is taken back in every file", "[logs][LIF-105][LIF-125]") {
+  Bench bench;
+  bench.journal->begin(at(8), {plan(bench.a, 8), plan(bench.b, 4)});
+  SECTION("nothing was written") {}
+  SECTION("one file has a part") {
+    bench.append(bench.a, "one\ntw");
+  }
+  SECTION("one file has all, the other nothing") {
+    bench.append(bench.a, "one\ntwo\n");
+  }
+  bench.kill();
+  CHECK(bench.journal->position(0).offset == 0);
+  CHECK(read_text(bench.a) == "before a\n");
+  CHECK(read_text(bench.b) == "before b\n");
+  CHECK(read_once(*bench.journal, bench.fifo.reader.get()) == "one\ntwo\n");
+}
+
+TEST_CASE("a log file that somebody moved away is not touched", "[logs][LIF-125]") {
+  Bench bench;
+  bench.journal->begin(at(8), {plan(bench.a, 8)});
+  std::filesystem::rename(bench.a, bench.dir / "moved");
+  write_text(bench.a, "another file with content\n");
+  bench.kill();
+  CHECK(read_text(bench.a) == "another file with content\n");
+  CHECK(read_text(bench.dir / "moved") == "before a\n");
+}
+
+TEST_CASE("a spool gives back its room", "[logs][LIF-105]") {
+  const TempDir dir;
+  const Fifo fifo(dir / "x.fifo");
+  auto journal = open_journal(dir / "x");
+  const std::string block(32768, 'x');
+  std::uint64_t done = 0;
+  bool emptied = false;
+  for (int i = 0; i < 20; ++i) {
+    fifo.put(block);
+    REQUIRE(read_once(*journal, fifo.reader.get()) == block);
+    done += block.size();
+    journal->begin(at(done), {});
+    journal->commit();
+    if (journal->trim(0)) {
+      emptied = true;
+      done = 0;
+      CHECK(std::filesystem::file_size(dir / "x.out.spool") == 0);
+    }
+  }
+  CHECK(emptied);
+  CHECK(std::filesystem::file_size(dir / "x.out.spool") <= 512U << 10U);
+  fifo.put("on\n");
+  CHECK(read_once(*journal, fifo.reader.get()) == "on\n");
+  SECTION("a kill between emptying and noting it") {
+    journal.reset();
+    std::filesystem::resize_file(dir / "x.out.spool", 0);
+    journal = open_journal(dir / "x");
+    CHECK(journal->position(0).offset == 0);
+  }
+  SECTION("a line that never ends") {
+    for (int i = 0; i < 80; ++i) {
+      fifo.put(block);
+      read_once(*journal, fifo.reader.get());
+      done += block.size();
+      journal->begin(at(done - 10), {});  // ten bytes are always of the line after
+      journal->commit();
+      CHECK_FALSE(journal->trim(0));
+    }
+    struct stat status {};
+    REQUIRE(::stat((dir / "x.out.spool").c_str(), &status) == 0);
+    CHECK(static_cast<std::uint64_t>(status.st_blocks) * 512 <= 1300U << 10U);
+  }
+}
+
+TEST_CASE("a journal that is no journal begins anew", "[logs][LIF-125]") {
+  const TempDir dir;
+  const Fifo fifo(dir / "x.fifo");
+  write_text(dir / "x.cursor", GENERATE(std::string("short"), std::string(4096, 'z')));
+  write_text(dir / "x.out.spool", "what somebody else wrote");
+  const auto journal = open_journal(dir / "x");
+  CHECK_FALSE(journal->pending(0));
+  fifo.put("a\n");
+  CHECK(read_once(*journal, fifo.reader.get()) == "a\n");
+}
+
+TEST_CASE("a capture goes on in the middle of a line where another left it", "[logs][LIF-105][LIF-125]") {
+  const TempDir dir;
+  const Fifo output(dir / "x.fifo");
+  const auto attach = [&](LogService& service) {
+    CaptureSpec spec;
+    spec.process_name = "One";
+    spec.standard_output.reset(::open((dir / "x.fifo").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    spec.to_main_log = false;
+    spec.file = dir / "one.log";
+    spec.journal = dir / "x";
+    return service.attach(std::move(spec));
+  };
+  const std::string half(100'000, 'y');
+  {
+    LogService first(quiet(dir / "main"));
+    attach(first);
+    output.put("ERROR first\n  continues\nsecond " + half);
+    first.flush();
+    CHECK(without_stamps(read_text(dir / "one.log")).size() == 3);  // the long line is cut at 64 KiB
+    first.detach_all();
+    output.put("z");  // nobody reads now
+  }
+  LogService second(quiet(dir / "main"));
+  const CaptureId id = attach(second);
+  output.put("!\n  end\nlast");
+  finish(second, id);
+  const auto lines = without_stamps(read_text(dir / "one.log"));
+  REQUIRE(lines.size() == 6);
+  CHECK(lines[0] == "ERROR - One subprocess: first");
+  CHECK(lines[1] == "ERROR - One subprocess:   continues");
+  CHECK((lines[2] + lines[3].substr(lines[3].find('y'))) == "INFO - One subprocess: second " + half + "z!");
+  CHECK(lines[4] == "INFO - One subprocess:   end");
+  CHECK(lines[5] == "INFO - One subprocess: last");
+}
