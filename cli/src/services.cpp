@@ -70,6 +70,7 @@ std::string state_text(const ServiceReport& report, double now, const LocalTime&
     text +=
         fmt::format(" for {}, since {}", span_text(now - *report.started_at), local_time(*report.started_at));
   }
+  if (report.adopted.value_or(false)) text += ", adopted";
   if (report.state_reason && !report.state_reason->empty())
     text += fmt::format(" ({})", *report.state_reason);
   return text;
@@ -183,6 +184,7 @@ ServiceReport service_report(const engine::ServiceHealth& health, const engine::
   report.health_reason = health.health_reason;
   report.pid = health.pid;
   report.started_at = health.started_at;
+  report.adopted = health.adopted;
   report.restart = health.restart;
   report.last_log_lines = std::move(last_log_lines);
   if (detail != nullptr) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <boost/describe.hpp>
 #include <cstdint>
 #include <dumb/engine/types.hpp>
@@ -57,10 +58,12 @@ struct ServiceReport {
   engine::RestartInfo restart;
   std::vector<engine::Event> events;  ///< how it came to this, oldest first
   std::vector<std::string> last_log_lines;
+  std::optional<bool> adopted;  ///< true when an earlier run of dumb-server started the process
+  static constexpr std::array<std::string_view, 1> omit_empty{"adopted"};
 };
 BOOST_DESCRIBE_STRUCT(ServiceReport, (),
                       (process_name, config_key, enabled, status, state, state_reason, healthy, health_reason,
-                       pid, started_at, ports, version, log_file, restart, events, last_log_lines))
+                       pid, started_at, ports, version, log_file, restart, events, last_log_lines, adopted))
 
 /// `detail` is null for a process without a block of its own.
 ServiceReport service_report(const engine::ServiceHealth& health, const engine::ProcessDetail* detail,

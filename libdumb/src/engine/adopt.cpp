@@ -1,5 +1,6 @@
 // Children of an earlier run: what is written down with each, and how they are taken over.
 #include <algorithm>
+#include <boost/asio/as_tuple.hpp>
 #include <boost/json.hpp>
 #include <dumb/base/text.hpp>
 #include <filesystem>
@@ -51,6 +52,7 @@ std::string Engine::Impl::note_of(const std::string& process_name) {
 /// How to stop a service whose block has vanished is in the note; of all others launch_plan() knows better.
 void Engine::Impl::adopted(const std::string& process_name, const std::string& config_key,
                            const std::string& note) {
+  causes.asked(process_name, Ask::start, cause::adopted, "an earlier run of DUMB started it");
   if (config()->find(process_name) != nullptr) return;
   Launched known;
   known.config_key = config_key;
@@ -113,6 +115,14 @@ asio::awaitable<Result<void>> Engine::Impl::hand_over() {
   co_await call_off_starts();
   log.info("hands over to another dumb-server");
   supervisor.detach();
+  events.stop_waiting();
+  events.close();
+  // What workers write is written atomically; most of it is done in this time.
+  for (int i = 0; i < 20 && background > 0; ++i) {
+    asio::steady_timer pause(context);
+    pause.expires_after(std::chrono::milliseconds(2));
+    co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
   log.flush();
   co_return Result<void>();
 }
