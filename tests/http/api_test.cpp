@@ -353,6 +353,27 @@ TEST_CASE("a service is started, seen, restarted and stopped",
   CHECK(stack.stored().at("child").at("enabled") == true);
 }
 
+TEST_CASE("the restarts of a service and its crash loop are in its status",
+          "[server][API-43][API-45][LIF-95]") {
+  json::object services;
+  services["child"] = child_block("Child w/ Slash", {"--exit", "3"});
+  services["child"].as_object()["enabled"] = true;
+  services["dumb"] = *jsonx::parse(R"({"frontend": {"enabled": false},
+      "auto_restart": {"enabled": true, "backoff_seconds": [0], "max_restarts": 1, "window_seconds": 3600,
+                       "services": ["Child w/ Slash"]}})");
+  Stack stack(services);
+  stack.loop().await([&] { return stack.engine().boot(); });
+  json::value status;
+  REQUIRE(eventually([&] {
+    const std::string target = "/process/service-status?process_name=Child+w/+Slash&include_health=true";
+    status = steady_body(stack, stack.get(target));
+    return status.at("restart").at("crash_loop") == true;
+  }));
+  CHECK_GOLDEN("service-status-restarts", status.at("restart"));
+  CHECK(status.at("state") == "failed");
+  CHECK(status.at("status") == "stopped");
+}
+
 TEST_CASE("operations on what cannot be operated fail with the table's status",
           "[server][API-14][API-16][API-18][API-35][API-39]") {
   Stack stack(child());

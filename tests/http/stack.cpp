@@ -95,9 +95,10 @@ json::value steady(const json::value& document, const Stack& stack) {
   if (const auto* object = document.if_object()) {
     json::object out;
     for (const auto& [key, member] : *object) {
-      constexpr std::array<std::string_view, 10> numbers{
-          "pid",          "started_at",      "last_exit_time",   "last_restart_time", "completed_at",
-          "took_seconds", "elapsed_seconds", "critical_seconds", "waited_seconds",    "running_seconds"};
+      constexpr std::array<std::string_view, 12> numbers{
+          "next_restart_time", "next_try_time",  "pid",          "started_at",      "last_exit_time",
+          "last_restart_time", "completed_at",   "took_seconds", "elapsed_seconds", "critical_seconds",
+          "waited_seconds",    "running_seconds"};
       const bool varies = std::find(numbers.begin(), numbers.end(), std::string_view(key)) != numbers.end();
       if (key == "updated_at") {
         out.emplace(key, "TIME");

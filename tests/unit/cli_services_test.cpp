@@ -161,6 +161,24 @@ TEST_CASE("status tells all about one service", "[cli][LIF-158]") {
   CHECK(program.out.find("geheim") == std::string::npos);
 }
 
+TEST_CASE("status tells of a crash loop in words", "[cli][LIF-95]") {
+  CliProgram program;
+  program.answer(
+      status_call("svc"),
+      R"({"process_name":"Svc","status":"stopped","healthy":false,"health_reason":"not running","state":"failed",)"
+      R"("state_reason":"crash loop: 3 restarts in 300 s","pid":null,"started_at":null,"restart":)"
+      R"({"restart_attempts":3,"restart_successes":0,"restart_failures":3,"recent_restart_attempts":3,)"
+      R"("pending":false,"next_restart_time":null,"disabled":false,"last_restart_time":null,)"
+      R"("last_failure_reason":"exit code 7","last_exit_time":null,"last_exit_reason":null,"unhealthy_count":0,)"
+      R"("unhealthy_threshold":3,"crash_loop":true,"next_try_time":1770811230}})");
+  program.answer("GET /process?process_name=Svc", R"({"detail":"no process named Svc"})", 404);
+  CHECK(program.run({"status", "svc"}) == 0);
+  CHECK_THAT(program.out, ContainsSubstring("failed (crash loop: 3 restarts in 300 s)"));
+  CHECK_THAT(program.out,
+             ContainsSubstring("3 (0 succeeded, 3 failed), 3 of them recent; crash loop, next try in "
+                               "30s; failed: exit code 7"));
+}
+
 TEST_CASE("status shows a companion that has no block of its own", "[cli]") {
   CliProgram program;
   program.answer(status_call("pgagent"),
