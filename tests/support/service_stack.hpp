@@ -100,7 +100,16 @@ class ServiceStack final : public ServiceSource {
     plan.quit_grace = found->second.quit_grace;
     return plan;
   }
-  asio::awaitable<Result<bool>> post_start(std::string) override { co_return false; }
+  asio::awaitable<Result<bool>> post_start(std::string) override {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    constexpr auto token = asio::as_tuple(asio::use_awaitable);
+    asio::steady_timer timer(context);
+    while (post_start_holds) {
+      timer.expires_after(2ms);
+      co_await timer.async_wait(token);
+    }
+    co_return false;
+  }
   asio::awaitable<void> after_stop(std::string) override { co_return; }
   void changed(const std::string&) override {}
 
@@ -139,6 +148,7 @@ class ServiceStack final : public ServiceSource {
   std::map<std::string, Service> services;
   std::map<std::string, int> setups;
   std::chrono::milliseconds setup_winds_down{0};
+  bool post_start_holds = false;  ///< until it is false again, called off or not
   int setups_open = 0;
   int most_setups_open = 0;
   Supervisor supervisor{context.get_executor(),

@@ -69,24 +69,50 @@ class Run : public std::enable_shared_from_this<Run> {
     limit_.async_wait([self = shared_from_this()](error_code error) {
       if (error) return;
       self->result_.timed_out = true;
-      self->kill();
+      self->end();
     });
     return {};
   }
 
-  /// The group's id stays reserved until the leader is reaped, so this reaches nobody else.
-  void kill() {
-    if (!reaped_) ::kill(-child_.pid, SIGKILL);
+  /// Takes the group down and awaits its end for a while only.
+  void end() {
+    kill();
+    if (reaped_ || std::exchange(ending_, true)) return;
+    limit_.expires_after(spec_.kill_wait);
+    limit_.async_wait([self = shared_from_this()](error_code error) {
+      if (!error && !self->reaped_) self->leave_behind();
+    });
   }
+  bool left_behind() const { return result_.left_behind; }
   bool done() const { return done_; }
   asio::steady_timer& finished() { return finished_; }
   HelperResult take() { return std::move(result_); }
 
  private:
+  /// The group's id stays reserved until the leader is reaped, so this reaches nobody else.
+  void kill() {
+    if (!reaped_) ::kill(-child_.pid, SIGKILL);
+  }
+  /// It sleeps uninterruptibly. Only its end is watched any more, so that it is reaped then.
+  void leave_behind() {
+    result_.left_behind = true;
+    const std::string number = std::to_string(child_.pid);
+    if (spec_.log != nullptr)
+      spec_.log->warning(spec_.owner + ": process " + number + " survives SIGKILL and is left behind");
+    spec_.log = nullptr;
+    spec_.on_line = nullptr;
+    error_code ignored;
+    input_.close(ignored);
+    output_.close(ignored);
+    output_open_ = false;
+    done_ = true;
+    finished_.cancel();
+  }
   void read() {
     output_.async_read_some(asio::buffer(buffer_),
                             [self = shared_from_this()](error_code error, std::size_t size) {
                               if (size > 0) self->keep({self->buffer_.data(), size});
+                              if (self->left_behind()) return;
                               if (self->exited_) {
                                 self->drain();
                               } else if (!error) {
@@ -125,6 +151,7 @@ class Run : public std::enable_shared_from_this<Run> {
     kill();  // what the helper left behind would keep its output open
     try_wait(child_);
     reaped_ = true;
+    spec_.until_reaped.reset();
     limit_.cancel();
     exited_ = true;
     error_code ignored;
@@ -170,6 +197,7 @@ class Run : public std::enable_shared_from_this<Run> {
   HelperResult result_;
   bool output_open_ = true;
   bool exited_ = false;
+  bool ending_ = false;
   bool reaped_ = false;
   bool done_ = false;
 };
@@ -188,12 +216,15 @@ asio::awaitable<Result<HelperResult>> run_helper(HelperSpec spec) {
     if (!run->done() && !cancelled) {
       // Asked to end: take the group down, then wait for it undisturbed.
       cancelled = true;
-      run->kill();
+      run->end();
       const auto deaf = asio::disable_cancellation();
       co_await asio::this_coro::reset_cancellation_state(deaf);
     }
   }
-  if (cancelled) co_return Error(Errc::cancelled, "the helper was cancelled");
+  if (cancelled) {
+    const char* left = run->left_behind() ? " and survives SIGKILL" : "";
+    co_return Error(Errc::cancelled, std::string("the helper was cancelled") + left);
+  }
   HelperResult result = run->take();
   if (result.output.size() > kept_output) result.output.erase(0, result.output.size() - kept_output);
   co_return result;

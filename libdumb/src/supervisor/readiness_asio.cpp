@@ -65,11 +65,18 @@ asio::awaitable<Answer> ask_exec(const readiness::Exec& how, const ReadinessWatc
     co_return Answer{false, false, "the working directory does not answer"};
   const bool over = co_await is_cancelled();
   if (over) co_return Answer{false, true, {}};
+  // Checks that sleep uninterruptibly must not pile up.
+  if (watch.probes.use_count() > 1)
+    co_return Answer{false, false, how.argv.front() + " of before survives SIGKILL"};
   HelperSpec helper;
+  helper.until_reaped = watch.probes;
   helper.launch = watch.launch;
   helper.launch.argv = how.argv;
   helper.timeout = limit;
-  const Result<HelperResult> result = co_await run_helper(helper);
+  helper.kill_wait = watch.kill_wait;
+  const Result<HelperResult> result = co_await run_helper(std::move(helper));
+  if (watch.probes.use_count() > 1 && watch.log != nullptr)
+    watch.log->warning("a readiness check by " + how.argv.front() + " survives SIGKILL and is left behind");
   if (!result) co_return failure(result.error());
   if (result->timed_out) {
     co_return Answer{false, false,
@@ -181,6 +188,7 @@ asio::awaitable<void> watch_notify(const ReadinessWatch& watch, int fd) {
 
 asio::awaitable<void> watch_readiness(ReadinessWatch watch) {
   co_await asio::this_coro::throw_if_cancelled(false);
+  watch.probes = std::make_shared<int>();
   if (std::holds_alternative<readiness::LogLine>(watch.settings.how)) {
     co_await watch_line(watch);
   } else if (std::holds_alternative<readiness::Notify>(watch.settings.how)) {

@@ -2,6 +2,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <dumb/base/log.hpp>
 #include <dumb/supervisor/launch.hpp>
 #include <dumb/supervisor/readiness.hpp>
 #include <functional>
@@ -22,6 +23,9 @@ struct ReadinessWatch {
   NotifySocket notify;
   bool ready = false;  ///< it was found ready already
   boost::asio::thread_pool* workers = nullptr;
+  std::chrono::milliseconds kill_wait{5'000};       ///< of an exec probe
+  Log* log = nullptr;                               ///< hears of an exec probe that cannot be ended
+  std::shared_ptr<void> probes;                     ///< shared with every exec probe that is not reaped yet
   std::function<void(const ReadinessState&)> tell;  ///< called whenever the state or its reason changes
 };
 

@@ -235,6 +235,8 @@ asio::awaitable<void> Unit::do_watch(std::uint64_t run) {
   watch.notify = std::move(notify_);
   watch.ready = machine_.ready().value_or(false);
   watch.workers = shared_.workers;
+  watch.kill_wait = std::chrono::duration_cast<milliseconds>(shared_.options.kill_wait);
+  watch.log = shared_.logs;
   watch.tell = [this, run](const ReadinessState& state) {
     if (state.ready) {
       feed(event::Ready{run, state.reason});
@@ -346,9 +348,10 @@ void Unit::perform(const action::StopEnded& todo) {
   answer_stop();
 }
 
-/// A stop is over only when setup or whatever else was called off has ended as well.
+/// A stop is over only when setup or whatever else was called off has ended as well. One that has failed has
+/// nothing to wait for: what it depends on may be stopped only after it.
 void Unit::answer_stop() {
-  if (!stop_outcome_ || !work_.empty()) return;
+  if (!stop_outcome_ || (!*stop_outcome_ && !work_.empty())) return;
   const Outcome outcome = *std::exchange(stop_outcome_, std::nullopt);
   if (const auto event = std::exchange(stop_event_, nullptr)) event->set(outcome);
 }
