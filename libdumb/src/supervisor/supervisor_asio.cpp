@@ -105,10 +105,11 @@ class Supervisor::Impl {
         self->wait();
       });
     }
-    /// A service that forks in a hurry sends thousands of signals a second: one look serves many.
+    /// A service that forks in a hurry, and probes that are programs, send signals all the time: one look
+    /// serves many. Nobody waits for it: a zombie counts as gone.
     void reap_soon() {
       if (std::exchange(due, true)) return;
-      pause.expires_at(last + std::chrono::milliseconds(5));
+      pause.expires_at(last + std::chrono::milliseconds(100));
       pause.async_wait([self = shared_from_this()](boost::system::error_code error) {
         self->due = false;
         if (error) return;
