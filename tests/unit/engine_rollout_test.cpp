@@ -29,6 +29,22 @@ Need need(std::string name, Condition condition = Condition::settled, bool bindi
   return {std::move(name), condition, binding};
 }
 
+ServiceView running() {
+  ServiceView view;
+  view.running = view.settled = true;
+  return view;
+}
+ServiceView coming() {
+  ServiceView view;
+  view.coming = true;
+  return view;
+}
+ServiceView gone(std::string reason) {
+  ServiceView view;
+  view.reason = std::move(reason);
+  return view;
+}
+
 std::string service(std::size_t number) {
   return "s" + std::to_string(1000 + number);
 }
@@ -85,7 +101,7 @@ TEST_CASE("a binding need that fails holds its dependents, and them only, until 
 TEST_CASE("conditions are waited for one by one", "[engine][CFG-21]") {
   Rollout run({item("b", {need("p", Condition::healthy)}), item("c", {need("p")}), item("p")}, at(0));
   CHECK(run.begin(at(0)) == Names{"p"});
-  run.on_running("p", at(1));
+  run.observe("p", running(), at(1));
   CHECK(run.find("p")->running == at(1));
   CHECK(run.waits_for("p", Condition::healthy));
   CHECK(run.on_ended("p", std::nullopt, at(4)) == Names{"c"});
@@ -98,6 +114,21 @@ TEST_CASE("what is known before the beginning counts, of services outside as wel
   CHECK(run.on_met("db", Condition::settled, at(0)).empty());
   CHECK(run.on_met("gone", Condition::healthy, at(0)).empty());
   CHECK(run.begin(at(1)) == Names{"app"});
+}
+
+TEST_CASE("a service that ends while somebody waits for its health holds them with the reason",
+          "[engine][DEP-45]") {
+  Rollout run({item("app", {need("web", Condition::healthy, true)}), item("web")}, at(0));
+  run.begin(at(0));
+  run.on_ended("web", std::nullopt, at(1));
+  CHECK_FALSE(run.over());
+  CHECK(run.observe("web", coming(), at(2)).empty());  // it is being restarted
+  CHECK_FALSE(run.over());
+  CHECK(run.observe("web", gone("ended by itself: exit code 2"), at(3)).empty());
+  CHECK(run.over());
+  CHECK(run.find("app")->reason == "web: ended by itself: exit code 2");
+  CHECK(run.observe("web", running(), at(4)).empty());
+  CHECK(run.on_met("web", Condition::healthy, at(5)) == Names{"app"});
 }
 
 TEST_CASE("a service that is called off does not begin, and holds nobody up", "[engine][DEP-45][LIF-11]") {

@@ -83,7 +83,8 @@ std::string readiness_text(const supervisor::ServiceInfo& info) {
   return reason;
 }
 
-Result<ServiceStatus> Engine::Impl::status(std::string_view process_name) const {
+Result<ServiceStatus> Engine::Impl::status(std::string_view process_name,
+                                           const graph::ProcessStates* states) const {
   ServiceStatus answer;
   if (is_repair(process_name) && config()->resolve(process_name) == nullptr) {
     answer.process_name = std::string(text::trim(process_name));
@@ -115,11 +116,15 @@ Result<ServiceStatus> Engine::Impl::status(std::string_view process_name) const 
   answer.status = is_running(info) ? "running" : "stopped";
   answer.state = std::string(codec::enum_name(info.state));
   std::string reason = info.reason;
-  if (info.state == supervisor::State::waiting || runs.pending(name)) {
-    // Pending behind other services is waiting, too.
-    if (runs.pending(name) && info.state == supervisor::State::stopped) answer.state = "waiting";
-    if (const std::string chain = why_waiting(name); !chain.empty())
-      reason = chain.starts_with(reason) ? chain : reason + " (" + chain + ")";
+  const bool idle = info.state == supervisor::State::stopped || info.state == supervisor::State::failed;
+  const bool behind = idle && runs.pending(name);  // pending behind other services is waiting, too
+  if (info.state == supervisor::State::waiting || behind) {
+    if (behind) {
+      answer.state = "waiting";
+      reason.clear();
+    }
+    const std::string chain = why_waiting(name, states != nullptr ? *states : process_states());
+    if (!chain.empty()) reason = chain.starts_with(reason) ? chain : reason + " (" + chain + ")";
   }
   if (info.restarts.refused_until)
     reason += "; next try at " + clock_text(wall_of(*info.restarts.refused_until));

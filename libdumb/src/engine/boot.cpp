@@ -104,23 +104,37 @@ asio::awaitable<void> Engine::Impl::prepare_host() {
   if (!prepared) log.error("the service user cannot be made: " + prepared.error().to_string());
 }
 
+/// Enabled services that can be started: the frontend only when it is installed (LIF-7).
+std::set<std::string> Engine::Impl::startable_names() const {
+  std::set<std::string> names = enabled_names();
+  for (const auto* ref : config()->of_key("dumb_frontend")) {
+    const std::string directory = jsonx::string_at(config()->block(*ref), "config_dir");
+    std::error_code ignored;
+    if (!std::filesystem::exists(root().map(directory) / ".output/server/index.mjs", ignored))
+      names.erase(ref->process_name);
+  }
+  return names;
+}
+
+/// A service that was disabled while it waited for its turn is not started, unless it was asked for by name.
+void Engine::Impl::call_off_disabled() {
+  const std::set<std::string> enabled = enabled_names();
+  std::set<std::string> gone;
+  for (const std::string& name : runs.pending_unasked()) {
+    if (!enabled.contains(name)) gone.insert(name);
+  }
+  if (!gone.empty()) runs.call_off(gone, "it was disabled");
+}
+
 asio::awaitable<void> Engine::Impl::boot() {
   log.info(logs::start_marker(version(manager->environment()), ::getpid()));
   tell_start();
   adopt_children();
   write_run_files();
-  std::set<std::string> names = enabled_names();
+  const std::set<std::string> names = startable_names();
   expected_services = names;
-  // The frontend is started at boot only when it is installed (LIF-7).
-  for (const auto* ref : config()->of_key("dumb_frontend")) {
-    const std::string directory = jsonx::string_at(config()->block(*ref), "config_dir");
-    std::error_code ignored;
-    if (names.contains(ref->process_name) &&
-        !std::filesystem::exists(root().map(directory) / ".output/server/index.mjs", ignored)) {
-      log.info(ref->process_name + " is not installed and is not started");
-      names.erase(ref->process_name);
-      expected_services.erase(ref->process_name);
-    }
+  for (const std::string& name : enabled_names()) {
+    if (!names.contains(name)) log.info(name + " is not installed and is not started");
   }
   co_await prepare_host();
   if (shutting_down) co_return;
@@ -140,13 +154,12 @@ asio::awaitable<void> Engine::Impl::boot() {
   ++background;
   auto stable = [this](std::exception_ptr) { --background; };
   asio::co_spawn(context, stabilize(run), std::move(stable));
-  co_await runs.wait(run);
-  if (shutting_down) co_return;
   self_check = std::make_shared<asio::steady_timer>(context);
   ++background;
   auto ended = [this](std::exception_ptr) { --background; };
   asio::co_spawn(context, check_self(), std::move(ended));
   start_workers();
+  co_await runs.wait(run);
 }
 
 /// LIF-121: what /health would say, once a minute; changes are logged, and every tenth repetition of a fault.

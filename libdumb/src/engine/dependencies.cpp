@@ -41,8 +41,9 @@ bool Engine::Impl::is_one_shot(const std::string& process_name) const {
 
 graph::Statuses Engine::Impl::statuses() const {
   graph::Statuses out;
+  const graph::ProcessStates states = process_states();
   for (const config::BlockRef& ref : config()->blocks()) {
-    const Result<ServiceStatus> known = status(ref.process_name);
+    const Result<ServiceStatus> known = status(ref.process_name, &states);
     if (known) out[ref.process_name] = known->status;
   }
   return out;
@@ -93,10 +94,7 @@ Result<PlanAnswer> Engine::Impl::startup_plan(const PlanRequest& request) const 
   return PlanAnswer(std::move(*plan));
 }
 
-std::string Engine::Impl::why_waiting(const std::string& process_name) const {
-  const graph::Model& model = dependencies();
-  const graph::Index* process = model.find(process_name);
-  if (process == nullptr) return {};
+graph::ProcessStates Engine::Impl::process_states() const {
   graph::ProcessStates states;
   for (const supervisor::ServiceInfo& info : supervisor.all()) {
     graph::ProcessState state;
@@ -108,8 +106,18 @@ std::string Engine::Impl::why_waiting(const std::string& process_name) const {
     state.completed = info.completed;
     states[info.process_name] = std::move(state);
   }
-  for (const std::string& name : runs.pending()) states[name].state = "waiting";
-  return graph::why_waiting(model, states, *process);
+  for (const std::string& name : runs.pending()) {
+    graph::ProcessState& state = states[name];
+    if (state.state == "stopped" || state.state == "failed") state = {"waiting", {}, false, false};
+  }
+  return states;
+}
+
+std::string Engine::Impl::why_waiting(const std::string& process_name,
+                                      const graph::ProcessStates& states) const {
+  const graph::Model& model = dependencies();
+  const graph::Index* process = model.find(process_name);
+  return process == nullptr ? std::string() : graph::why_waiting(model, states, *process);
 }
 
 }  // namespace dumb::engine

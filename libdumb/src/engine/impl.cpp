@@ -114,6 +114,7 @@ Engine::Impl::Impl(asio::io_context& io, Options opened, catalog::Catalog known,
   manager->on_change([this](const std::vector<JsonPath>&) {
     configure_logs();
     follow_restart_rules();
+    call_off_disabled();
   });
 }
 

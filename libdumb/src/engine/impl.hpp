@@ -10,6 +10,7 @@
 #include <dumb/catalog/catalog.hpp>
 #include <dumb/config/manager.hpp>
 #include <dumb/engine/engine.hpp>
+#include <dumb/graph/explain.hpp>
 #include <dumb/graph/plan.hpp>
 #include <dumb/logs/log_service.hpp>
 #include <dumb/logs/redact.hpp>
@@ -105,6 +106,8 @@ class Engine::Impl final : public supervisor::ServiceSource {
   asio::awaitable<void> check_self();
   asio::awaitable<void> reserve_ports(std::set<std::string> of);
   std::set<std::string> enabled_names() const;
+  std::set<std::string> startable_names() const;
+  void call_off_disabled();
   void write_run_files();
   asio::awaitable<void> write_run_files_soon();
   asio::awaitable<void> write_run_files_now();
@@ -154,7 +157,8 @@ class Engine::Impl final : public supervisor::ServiceSource {
   Result<graph::GraphAnswer> dependency_graph(std::string_view process_name, std::string_view scope) const;
   Result<PlanAnswer> startup_plan(const PlanRequest& request) const;
   /// Why a service that is to start does not run yet; empty when nothing holds it up.
-  std::string why_waiting(const std::string& process_name) const;
+  std::string why_waiting(const std::string& process_name, const graph::ProcessStates& states) const;
+  graph::ProcessStates process_states() const;
   /// Whether an enabled service waits for the end of this one with code 0 (LIF-142).
   bool is_one_shot(const std::string& process_name) const;
   graph::Statuses statuses() const;
@@ -178,7 +182,9 @@ class Engine::Impl final : public supervisor::ServiceSource {
   asio::awaitable<bool> stop_agent_of(std::string config_key);
   asio::awaitable<void> start_agent();
   OperationReply reply(std::string_view status, const std::string& process_name);
-  Result<ServiceStatus> status(std::string_view process_name) const;
+  /// `states`: process_states(), when the caller has it.
+  Result<ServiceStatus> status(std::string_view process_name,
+                               const graph::ProcessStates* states = nullptr) const;
   asio::awaitable<Result<ServiceHealth>> status_with_health(std::string process_name);
   std::vector<health::Endpoint> endpoints_of(const std::string& process_name) const;
   asio::awaitable<health::Verdict> verdict_of(std::string process_name);

@@ -1,6 +1,7 @@
 #include "engine/rollout.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace dumb::engine {
 namespace {
@@ -120,11 +121,42 @@ void Rollout::learn(const Key& key, const Known& known, SteadyTime now, Names& o
   for (const auto& [entry, need] : waiting->second) apply(entry, need, known, now, out);
 }
 
-void Rollout::on_running(std::string_view name, SteadyTime now) {
+Rollout::Names Rollout::observe(std::string_view name, const ServiceView& view, SteadyTime now) {
+  Names out;
   const auto found = index_.find(name);
-  if (found == index_.end()) return;
-  Entry& entry = entries_[found->second];
-  if (entry.step == Step::under_way && !entry.running) entry.running = now;
+  if (found != index_.end()) {
+    Entry& entry = entries_[found->second];
+    // Until its own operation is over, that tells more than its state does.
+    if (entry.step == Step::under_way) {
+      if (view.running && !entry.running) entry.running = now;
+      return out;
+    }
+    if (entry.step == Step::pending) {
+      if (!begun_ || !view.settled) return out;
+      // Somebody else has started it meanwhile.
+      entry.step = Step::done;
+      entry.held = false;
+      entry.reason.clear();
+      entry.open.clear();
+      entry.begun = entry.running = entry.ended = now;
+    }
+  }
+  const std::string key(name);
+  if (view.settled) {
+    learn({key, Condition::settled}, {true, {}}, now, out);
+  } else if (view.completed) {
+    learn({key, Condition::settled}, {true, {}}, now, out);
+    learn({key, Condition::completed}, {true, {}}, now, out);
+    learn({key, Condition::healthy}, {false, "has ended"}, now, out);
+  } else if (view.running && !view.coming) {
+    learn({key, Condition::settled}, {false, view.reason.empty() ? "is not ready" : view.reason}, now, out);
+  } else if (!view.coming) {
+    const std::string reason = view.reason.empty() ? "is not running" : view.reason;
+    for (const Condition condition : {Condition::settled, Condition::healthy, Condition::completed}) {
+      learn({key, condition}, {false, reason}, now, out);
+    }
+  }
+  return out;
 }
 
 Rollout::Names Rollout::on_met(std::string_view name, Condition condition, SteadyTime now) {
@@ -151,7 +183,7 @@ Rollout::Names Rollout::on_ended(std::string_view name, const std::optional<std:
   entry.ended = now;
   const std::string key(name);
   learn({key, Condition::settled}, {!error, entry.reason}, now, out);
-  if (error && !entry.running) {
+  if (error) {
     for (const Condition condition : {Condition::healthy, Condition::completed}) {
       learn({key, condition}, {false, entry.reason}, now, out);
     }
@@ -171,20 +203,26 @@ void Rollout::call_off(Entry& entry, const std::string& reason, SteadyTime now, 
 }
 
 Rollout::Names Rollout::call_off(std::string_view name, const std::string& reason, SteadyTime now) {
+  return call_off(std::set<std::string>{std::string(name)}, reason, now);
+}
+
+Rollout::Names Rollout::call_off(const std::set<std::string>& names, const std::string& reason,
+                                 SteadyTime now) {
+  const bool begun = std::exchange(begun_, false);
   Names out;
-  if (const auto found = index_.find(name); found != index_.end()) {
-    call_off(entries_[found->second], reason, now, out);
+  for (const std::string& name : names) {
+    if (const auto found = index_.find(name); found != index_.end())
+      call_off(entries_[found->second], reason, now, out);
   }
+  begun_ = begun;
+  for (Entry& entry : entries_) release(entry, now, out);
   return out;
 }
 
 Rollout::Names Rollout::call_off_all(const std::string& reason, SteadyTime now) {
-  // First all, so that none is let go by the end of another.
-  begun_ = false;
-  Names out;
-  for (Entry& entry : entries_) call_off(entry, reason, now, out);
-  begun_ = true;
-  return out;
+  std::set<std::string> all;
+  for (const Entry& entry : entries_) all.insert(entry.name);
+  return call_off(all, reason, now);
 }
 
 bool Rollout::over() const {

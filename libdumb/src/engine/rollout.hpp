@@ -4,6 +4,7 @@
 #include <dumb/base/clock.hpp>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,6 +26,15 @@ struct Need {
   /// A failure of it holds the dependent back until the need is met after all; otherwise the dependent goes
   /// on.
   bool binding = false;
+};
+
+/// How a service is, seen from outside of a rollout.
+struct ServiceView {
+  bool running = false;
+  bool settled = false;    ///< it runs, and what follows a start is over
+  bool coming = false;     ///< a start is under way or not settled, or will follow a stop under way
+  bool completed = false;  ///< its last run ended by itself with code 0, and that is what it is for
+  std::string reason;      ///< why it does not run
 };
 
 struct RolloutItem {
@@ -58,8 +68,8 @@ class Rollout {
   using Names = std::vector<std::string>;
   /// Each of these returns the names whose turn has come, in order of their names.
   Names begin(SteadyTime now);
-  /// Its process runs: noted for the report.
-  void on_running(std::string_view name, SteadyTime now);
+  /// The service is like this now. Told on every change of it, in whatever way it came about.
+  Names observe(std::string_view name, const ServiceView& view, SteadyTime now);
   Names on_met(std::string_view name, Need::Condition condition, SteadyTime now);
   Names on_failed(std::string_view name, Need::Condition condition, const std::string& reason,
                   SteadyTime now);
@@ -67,6 +77,8 @@ class Rollout {
   Names on_ended(std::string_view name, const std::optional<std::string>& error, SteadyTime now);
   /// `name` shall not begin any more. Nothing happens to one that has begun.
   Names call_off(std::string_view name, const std::string& reason, SteadyTime now);
+  /// The same for many: none of them is let go by the end of another.
+  Names call_off(const std::set<std::string>& names, const std::string& reason, SteadyTime now);
   Names call_off_all(const std::string& reason, SteadyTime now);
 
   /// Nothing is under way, and whoever has not begun is held back.

@@ -71,7 +71,7 @@ std::set<std::string> Engine::Impl::active_names() const {
   return names;
 }
 
-/// DEP-45. What runs already is no item, but may have to become healthy first.
+/// DEP-45. What is up already is no item, but may have to become healthy first.
 std::vector<RolloutItem> Engine::Impl::start_items(const std::set<std::string>& names) const {
   std::set<std::string> all = active_names();
   all.insert(names.begin(), names.end());
@@ -88,6 +88,7 @@ std::vector<RolloutItem> Engine::Impl::start_items(const std::set<std::string>& 
             item.needs.push_back({target, Need::Condition::settled, strict});
             break;
           case graph::Condition::healthy:
+            item.needs.push_back({target, Need::Condition::settled, false});
             item.needs.push_back({target, Need::Condition::healthy, true});
             break;
           case graph::Condition::completed_successfully:
@@ -104,8 +105,9 @@ std::vector<RolloutItem> Engine::Impl::start_items(const std::set<std::string>& 
 StackOperation Engine::Impl::report(const StackRun& run) const {
   StackOperation answer = report_of(run, system_clock().now());
   const logs::Redactor redact = redactor();
+  const graph::ProcessStates states = process_states();
   for (StackStep& step : answer.steps) {
-    if (const Result<ServiceStatus> service = status(step.process_name)) {
+    if (const Result<ServiceStatus> service = status(step.process_name, &states)) {
       step.service_state = service->state;
       const bool waits = !run.stops && (step.state == "pending" || step.state == "starting");
       if (waits && service->state_reason) step.reason = service->state_reason;
@@ -128,14 +130,16 @@ asio::awaitable<Result<StackOperation>> Engine::Impl::up(StackRequest request) {
   co_await host_prepared();
   if (shutting_down) co_return Error(Errc::unavailable, "DUMB is shutting down");
   std::set<std::string> names =
-      asked.empty() ? enabled_names() : graph::with_prerequisites(dependencies(), asked);
-  std::erase_if(names, [this](const std::string& name) {
-    return supervisor.info(name).state == supervisor::State::running;
+      asked.empty() ? startable_names() : graph::with_prerequisites(dependencies(), asked);
+  std::erase_if(names, [&](const std::string& name) {
+    const supervisor::ServiceInfo info = supervisor.info(name);
+    return info.settled || (info.completed && !asked.contains(name));  // LIF-142: it is up
   });
   std::set<std::string> unasked = names;
   for (const std::string& name : asked) {
     unasked.erase(name);
-    if (names.contains(name) && !supervisor.busy(name)) api_start.insert(name);  // enabled and saved (API-29)
+    const bool idle = !supervisor.busy(name) && supervisor.info(name).pid <= 0;
+    if (names.contains(name) && idle) api_start.insert(name);  // enabled and saved (API-29)
   }
   co_await reserve_ports(unasked);
   if (shutting_down) co_return Error(Errc::unavailable, "DUMB is shutting down");
@@ -155,7 +159,10 @@ asio::awaitable<Result<StackOperation>> Engine::Impl::down(StackRequest request)
   const std::set<std::string> active = active_names();
   std::set<std::string> names =
       request.process_names.empty() ? active : graph::with_dependents(dependencies(), asked, active);
-  for (const std::string& name : names) runs.call_off(name, "a stop was asked for");
+  runs.call_off(names, "a stop was asked for");
+  const std::optional<config::BlockRef> plex = plex_block();
+  if (request.process_names.empty() || (plex && asked.contains(plex->process_name)))
+    repair.start_again = false;  // a repair under way leaves Plex stopped
   for (const std::string& name : names) {
     const auto* ref = config()->find(name);
     if (ref != nullptr && ref->config_key == "postgres" && supervisor.info("pgAgent").pid > 0) {

@@ -4,6 +4,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <utility>
 
 namespace dumb::engine {
 namespace {
@@ -55,25 +56,38 @@ std::shared_ptr<StackRun> StackRuns::begin(std::shared_ptr<StackRun> run) {
   run->started_at = system_clock().wall();
   run->over = std::make_shared<asio::steady_timer>(context_);
   run->over->expires_at(asio::steady_timer::time_point::max());
+  supersede(*run);
   active_.push_back(run);
   latest_ = run;
   if (!run->stops) {
-    std::set<std::string> names;
+    std::set<std::string> outside;
     for (const Rollout::Entry& entry : run->rollout.entries()) {
-      for (const Need& need : entry.needs) names.insert(need.name);
-    }
-    for (const std::string& name : names) {
-      // A service that is not part of this run is as good as it is.
-      if (run->rollout.find(name) == nullptr) {
-        run->rollout.on_met(name, Condition::settled, run->rollout.started());
+      for (const Need& need : entry.needs) {
+        if (run->rollout.find(need.name) == nullptr) outside.insert(need.name);
       }
-      learn_state(run, name);
     }
+    for (const std::string& name : outside) learn_state(run, name);
   }
   const Rollout::Names first = run->rollout.begin(system_clock().now());
   perform(run, first);
   settle(run);
   return run;
+}
+
+/// Starts that are held back wait for what may be long in coming; one that begins them all takes over.
+void StackRuns::supersede(const StackRun& next) {
+  if (next.stops) return;
+  const std::vector<std::shared_ptr<StackRun>> runs = active_;
+  for (const auto& run : runs) {
+    if (run->stops || !run->rollout.over()) continue;
+    const auto& entries = run->rollout.entries();
+    const bool covered = std::all_of(entries.begin(), entries.end(), [&](const Rollout::Entry& entry) {
+      return entry.step != Rollout::Step::pending || next.rollout.find(entry.name) != nullptr;
+    });
+    if (!covered) continue;
+    run->rollout.call_off_all("a later start has taken over", system_clock().now());
+    settle(run);
+  }
 }
 
 asio::awaitable<void> StackRuns::wait(std::shared_ptr<StackRun> run) {
@@ -108,37 +122,45 @@ asio::awaitable<void> StackRuns::step(std::shared_ptr<StackRun> run, std::string
     if (!stopped) failure = stopped.error().message();
     if (failure) log_.error(process_name + " could not be stopped: " + *failure);
   } else {
-    const Result<void> started = co_await supervisor_.start_and_settle(process_name);
-    if (!started) failure = started.error().message();
-    if (const Rollout::Entry* entry = run->rollout.find(process_name); failure && entry != nullptr) {
+    if (const Rollout::Entry* entry = run->rollout.find(process_name); entry != nullptr) {
       for (const std::string& warning : entry->warnings)
-        log_.warning(process_name + " was started without " + warning);
+        log_.warning(process_name + " is started without " + warning);
     }
+    Result<void> started = co_await supervisor_.start_and_settle(process_name);
+    // A restart in between gives up one start for another: that one counts.
+    while (!started && started.error().is(Errc::cancelled) && supervisor_.coming(process_name))
+      started = co_await supervisor_.start_and_settle(process_name);
+    if (!started) failure = started.error().message();
   }
   const Rollout::Names next = run->rollout.on_ended(process_name, failure, system_clock().now());
   perform(run, next);
   settle(run);
+  const std::set<std::string> one{process_name};
+  relearn(run.get(), one);
+}
+
+void StackRuns::relearn(const StackRun* except, const std::set<std::string>& names) {
+  const std::vector<std::shared_ptr<StackRun>> runs = active_;
+  for (const auto& run : runs) {
+    if (run.get() == except || run->stops) continue;
+    for (const std::string& name : names) learn_state(run, name);
+    settle(run);
+  }
 }
 
 void StackRuns::learn_state(const std::shared_ptr<StackRun>& run, const std::string& process_name) {
   if (run->stops) return;
   const supervisor::ServiceInfo info = supervisor_.info(process_name);
-  const SteadyTime now = system_clock().now();
-  if (info.state == supervisor::State::running) {
-    run->rollout.on_running(process_name, now);
-    // One that was started anew after its failure, or by somebody else, is as good.
-    const Rollout::Entry* entry = run->rollout.find(process_name);
-    if (entry == nullptr || entry->step == Rollout::Step::failed || entry->step == Rollout::Step::called_off)
-      perform(run, run->rollout.on_met(process_name, Condition::settled, now));
-    if (run->rollout.waits_for(process_name, Condition::healthy)) watch_health(run, process_name);
-  } else if ((info.state == supervisor::State::stopped || info.restarts.crash_loop) && info.last_exit) {
-    if (info.completed) {
-      perform(run, run->rollout.on_met(process_name, Condition::completed, now));
-    } else {
-      perform(run,
-              run->rollout.on_failed(process_name, Condition::completed, info.last_exit->to_string(), now));
-    }
-  }
+  ServiceView view;
+  view.running = info.state == supervisor::State::running;
+  view.settled = info.settled;
+  view.coming = supervisor_.coming(process_name) || pending_beside(*run, process_name);
+  view.completed = info.completed;
+  view.reason = info.reason;
+  const Rollout::Names next = run->rollout.observe(process_name, view, system_clock().now());
+  perform(run, next);
+  if (view.running && run->rollout.waits_for(process_name, Condition::healthy))
+    watch_health(run, process_name);
 }
 
 void StackRuns::watch_health(const std::shared_ptr<StackRun>& run, const std::string& process_name) {
@@ -153,7 +175,7 @@ void StackRuns::watch_health(const std::shared_ptr<StackRun>& run, const std::st
 
 /// Probes a running service until it is healthy: often at first, then once a second.
 asio::awaitable<void> StackRuns::poll_health(std::shared_ptr<StackRun> run, std::string process_name) {
-  asio::steady_timer timer(context_);
+  const auto timer = std::make_shared<asio::steady_timer>(context_);
   milliseconds pause{10};
   while (run->rollout.waits_for(process_name, Condition::healthy) &&
          supervisor_.info(process_name).state == supervisor::State::running) {
@@ -165,24 +187,29 @@ asio::awaitable<void> StackRuns::poll_health(std::shared_ptr<StackRun> run, std:
       settle(run);
       co_return;
     }
-    timer.expires_after(pause);
-    co_await timer.async_wait(token);
+    timer->expires_after(pause);
+    polls_.insert(timer);
+    co_await timer->async_wait(token);
+    polls_.erase(timer);
     pause = std::min(pause * 3 / 2, milliseconds(1'000));
   }
 }
 
 void StackRuns::settle(const std::shared_ptr<StackRun>& run) {
-  if (run->rollout.over()) {
+  const bool over = run->rollout.over();
+  if (over) {
     if (!run->completed) {
       run->completed = system_clock().now();
       run->completed_at = system_clock().wall();
     }
     run->over->cancel();
-  } else {
-    run->completed.reset();
-    run->completed_at.reset();
   }
   if (run->rollout.finished()) std::erase(active_, run);
+  if (over != std::exchange(run->was_over, over) && over) {
+    std::set<std::string> names;
+    for (const Rollout::Entry& entry : run->rollout.entries()) names.insert(entry.name);
+    relearn(run.get(), names);
+  }
   hooks_.changed();
 }
 
@@ -194,14 +221,15 @@ void StackRuns::changed(std::string_view process_name) {
   }
 }
 
-void StackRuns::call_off(std::string_view process_name, const std::string& reason) {
+void StackRuns::call_off(const std::set<std::string>& names, const std::string& reason) {
   const std::vector<std::shared_ptr<StackRun>> runs = active_;
   for (const auto& run : runs) {
     if (run->stops) continue;
-    const Rollout::Names next = run->rollout.call_off(process_name, reason, system_clock().now());
+    const Rollout::Names next = run->rollout.call_off(names, reason, system_clock().now());
     perform(run, next);
     settle(run);
   }
+  relearn(nullptr, names);
 }
 
 void StackRuns::call_off_all(const std::string& reason) {
@@ -210,6 +238,28 @@ void StackRuns::call_off_all(const std::string& reason) {
     run->rollout.call_off_all(reason, system_clock().now());
     settle(run);
   }
+  for (const auto& timer : polls_) timer->cancel();
+}
+
+/// Whether another operation is still going to start it.
+bool StackRuns::pending_beside(const StackRun& run, std::string_view process_name) const {
+  return std::any_of(active_.begin(), active_.end(), [&](const auto& other) {
+    const Rollout::Entry* entry =
+        other.get() == &run || other->stops ? nullptr : other->rollout.find(process_name);
+    return entry != nullptr && (entry->step == Rollout::Step::under_way ||
+                                (entry->step == Rollout::Step::pending && !other->rollout.over()));
+  });
+}
+
+std::set<std::string> StackRuns::pending_unasked() const {
+  std::set<std::string> names;
+  for (const auto& run : active_) {
+    if (run->stops) continue;
+    for (const Rollout::Entry& entry : run->rollout.entries()) {
+      if (entry.step == Rollout::Step::pending && !run->asked.contains(entry.name)) names.insert(entry.name);
+    }
+  }
+  return names;
 }
 
 bool StackRuns::pending(std::string_view process_name) const {
@@ -235,7 +285,10 @@ std::vector<std::string> StackRuns::awaited_by(std::string_view process_name) co
   for (const auto& run : active_) {
     const Rollout::Entry* entry = run->stops ? nullptr : run->rollout.find(process_name);
     if (entry == nullptr || entry->step != Rollout::Step::pending) continue;
-    for (const std::size_t open : entry->open) names.push_back(entry->needs[open].name);
+    for (const std::size_t open : entry->open) {
+      if (std::find(names.begin(), names.end(), entry->needs[open].name) == names.end())
+        names.push_back(entry->needs[open].name);
+    }
   }
   return names;
 }
@@ -260,7 +313,10 @@ StackOperation report_of(const StackRun& run, SteadyTime now) {
       if (std::find(step.needs.begin(), step.needs.end(), need.name) == step.needs.end())
         step.needs.push_back(need.name);
     }
-    for (const std::size_t open : entry.open) step.awaits.push_back(entry.needs[open].name);
+    for (const std::size_t open : entry.open) {
+      if (std::find(step.awaits.begin(), step.awaits.end(), entry.needs[open].name) == step.awaits.end())
+        step.awaits.push_back(entry.needs[open].name);
+    }
     step.warnings = entry.warnings;
     step.last_need = entry.last_need;
     if (entry.begun) step.waited_seconds = seconds(*entry.begun - run.rollout.started());

@@ -30,9 +30,10 @@ struct StackRun {
   bool stops = false;
   std::set<std::string> asked;  ///< named by whoever asked; the others come along. Empty: all of them
   WallTime started_at;
-  std::optional<WallTime> completed_at;
+  std::optional<WallTime> completed_at;  ///< when it was over first
   std::optional<SteadyTime> completed;
   std::shared_ptr<boost::asio::steady_timer> over;  ///< cancelled at each moment it is over
+  bool was_over = false;                            ///< the others know that it is
 };
 
 /// Runs any number of them side by side: a service that two of them start is started once. Everything happens
@@ -64,12 +65,14 @@ class StackRuns {
   /// The state of the service may have changed.
   void changed(std::string_view process_name);
   /// The service shall not be started by what is under way.
-  void call_off(std::string_view process_name, const std::string& reason);
+  void call_off(const std::set<std::string>& names, const std::string& reason);
   void call_off_all(const std::string& reason);
 
   /// Whether a start of it is still to come.
   bool pending(std::string_view process_name) const;
   std::set<std::string> pending() const;
+  /// Those of them that nobody named: they come along because they are enabled.
+  std::set<std::string> pending_unasked() const;
   /// What a service that is still to be started waits for; empty when none is.
   std::vector<std::string> awaited_by(std::string_view process_name) const;
   /// The latest up or down, or the boot; null before the first.
@@ -83,6 +86,10 @@ class StackRuns {
   void watch_health(const std::shared_ptr<StackRun>& run, const std::string& process_name);
   boost::asio::awaitable<void> poll_health(std::shared_ptr<StackRun> run, std::string process_name);
   void settle(const std::shared_ptr<StackRun>& run);
+  /// What a run knows of the services of the others may be out of date.
+  void relearn(const StackRun* except, const std::set<std::string>& names);
+  void supersede(const StackRun& next);
+  bool pending_beside(const StackRun& run, std::string_view process_name) const;
 
   boost::asio::io_context& context_;
   supervisor::Supervisor& supervisor_;
@@ -92,6 +99,7 @@ class StackRuns {
   std::vector<std::shared_ptr<StackRun>> active_;
   std::shared_ptr<StackRun> latest_;
   std::set<std::pair<const StackRun*, std::string>> polled_;
+  std::set<std::shared_ptr<boost::asio::steady_timer>> polls_;  // pauses under way
 };
 
 /// What `run` looks like from outside.

@@ -406,6 +406,7 @@ void Machine::on(const event::PostStartDone& done, Actions& out, SteadyTime now)
     return;
   }
   post_start_over_ = true;
+  out.emplace_back(action::Publish{state_, reason_});
   settle_when_over(out);
 }
 

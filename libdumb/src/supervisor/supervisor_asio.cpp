@@ -271,6 +271,11 @@ bool Supervisor::stopping(std::string_view process_name) const {
   return unit && unit->machine().state() == State::stopping;
 }
 
+bool Supervisor::coming(std::string_view process_name) const {
+  const auto unit = impl_->find(process_name);
+  return unit && unit->machine().coming();
+}
+
 bool Supervisor::preemptible(std::string_view process_name) const {
   const auto unit = impl_->find(process_name);
   return unit && unit->machine().preemptible();

@@ -69,6 +69,7 @@ ServiceInfo Unit::info() const {
   info.readiness_reason = machine_.readiness_reason();
   info.ready_at = machine_.ready_at();
   info.becoming_ready = machine_.becoming_ready();
+  info.settled = machine_.settled();
   info.completed = machine_.completed();
   info.last_unasked = machine_.last_unasked();
   info.last_unasked_at = machine_.last_unasked_at();

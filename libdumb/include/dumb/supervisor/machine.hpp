@@ -235,6 +235,17 @@ class Machine {
   bool becoming_ready() const noexcept { return ready_by_.has_value(); }
   /// A one-shot whose last run ended by itself with code 0.
   bool completed() const noexcept { return completed_; }
+  /// It runs, post-start is over and a declared readiness holds: what dependents wait for.
+  bool settled() const noexcept {
+    return state_ == State::running && post_start_over_ && !ready_by_ && ready_.value_or(true);
+  }
+  /// A start is under way or not settled yet, or will follow the stop under way or the pause before a
+  /// restart.
+  bool coming() const noexcept {
+    if (state_ == State::running) return !post_start_over_ || ready_by_;
+    return state_ == State::setting_up || state_ == State::waiting || state_ == State::starting ||
+           state_ == State::backoff || start_after_;
+  }
   bool preemptible() const noexcept { return state_ == State::setting_up || state_ == State::waiting; }
 
  private:

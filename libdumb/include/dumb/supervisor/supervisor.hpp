@@ -132,6 +132,7 @@ struct ServiceInfo {
   std::optional<ExitStatus> last_unasked;  ///< the last end by itself, of any run
   std::optional<WallTime> last_unasked_at;
   RestartStatistics restarts;
+  bool settled = false;     ///< runs, post-start is over and a declared readiness holds
   bool completed = false;   ///< a one-shot whose last run ended by itself with code 0
   bool adopted = false;     ///< the process was started by an earlier run of this program
   std::string config_hash;  ///< LaunchPlan::config_hash of the process
@@ -186,6 +187,8 @@ class Supervisor {
   /// A start, stop or restart is under way.
   bool busy(std::string_view process_name) const;
   bool stopping(std::string_view process_name) const;
+  /// A start is under way, or will follow the stop under way or the pause before a restart.
+  bool coming(std::string_view process_name) const;
   bool preemptible(std::string_view process_name) const;
   /// Names whose process exists, in order of their start.
   std::vector<std::string> occupied() const;

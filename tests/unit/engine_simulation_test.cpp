@@ -1,0 +1,462 @@
+// Random stacks in virtual time: machines, rollouts and a scripted launcher, nothing else.
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <queue>
+#include <random>
+#include <set>
+
+#include "engine/rollout.hpp"
+#include "support/catch.hpp"
+#include "support/driven_machine.hpp"
+
+using namespace dumb;
+using namespace dumb::engine;
+using namespace dumb::supervisor;
+using Condition = Need::Condition;
+using Step = Rollout::Step;
+using std::chrono::milliseconds;
+
+namespace {
+
+/// Thrown by a broken promise; the test tells it with the seed.
+struct Broken : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+void promise(bool holds, const std::string& what) {
+  if (!holds) throw Broken(what);
+}
+
+class World {
+ public:
+  explicit World(unsigned seed) : random_(seed) {
+    const std::size_t count = 2 + chance(4);
+    for (std::size_t i = 0; i < count; ++i) services_.emplace_back(std::make_unique<Service>(name_of(i)));
+  }
+
+  void play() {
+    const std::size_t operations = 1 + chance(3);
+    for (std::size_t i = 0; i < operations; ++i) at(chance(3000), [this] { begin_run(); });
+    const std::size_t meddling = chance(6);
+    for (std::size_t i = 0; i < meddling; ++i) at(chance(20'000), [this] { meddle(); });
+    run_out();
+    // At the end whoever runs is made healthy: nobody may wait for that any longer.
+    for (const auto& service : services_) {
+      if (service->machine.state() == State::running) set_healthy(*service);
+    }
+    run_out();
+    // Nor for the end of what would run for ever.
+    const auto lives = [](const auto& service) { return service->process != 0; };
+    for (int round = 0; round < 10 && std::any_of(services_.begin(), services_.end(), lives); ++round) {
+      for (const auto& service : services_) exit_in(*service, chance(50), service->process, 7);
+      run_out();
+    }
+    for (const auto& run : runs_) check_end(*run);
+  }
+
+ private:
+  struct Service {
+    explicit Service(std::string of)
+        : name(std::move(of)),
+          machine(name, {.immediate_exit_watch = milliseconds(200),
+                         .grace = milliseconds(500),
+                         .kill_wait = milliseconds(300)}) {}
+    std::string name;
+    Machine machine;
+    std::uint64_t run = 0;
+    std::uint64_t process = 0;  // number of the process that exists, 0: none
+    bool dying = false;
+    std::vector<std::function<void(const std::optional<Error>&)>> settled, stopped;
+  };
+  struct Run {
+    Run(std::vector<RolloutItem> items, bool down, SteadyTime now)
+        : rollout(std::move(items), now), stops(down) {}
+    Rollout rollout;
+    bool stops = false;
+    bool was_over = false;
+    std::set<std::string> begun;
+    std::map<std::pair<std::string, Condition>, bool> truth;  // what became true while it went on
+  };
+  struct Timed {
+    SteadyTime time;
+    std::uint64_t order;
+    std::function<void()> what;
+    bool operator>(const Timed& other) const {
+      return std::tie(time, order) > std::tie(other.time, other.order);
+    }
+  };
+
+  static std::string name_of(std::size_t i) { return std::string(1, static_cast<char>('a' + i)); }
+  unsigned chance(std::size_t below) { return static_cast<unsigned>(random_() % below); }
+  Service& any() { return *services_[chance(services_.size())]; }
+  Service& service(const std::string& name) { return *services_[static_cast<std::size_t>(name[0] - 'a')]; }
+  void at(unsigned ms, std::function<void()> what) {
+    queue_.push({now_ + milliseconds(ms), ++order_, std::move(what)});
+  }
+  void run_out() {
+    for (std::size_t steps = 0; !queue_.empty(); ++steps) {
+      promise(steps < 20'000, "it never comes to rest");
+      Timed next = queue_.top();
+      queue_.pop();
+      now_ = next.time;
+      next.what();
+    }
+  }
+
+  // ---- operations ----
+
+  void begin_run() {
+    const bool down = chance(4) == 0;
+    std::vector<RolloutItem> items;
+    std::vector<char> included;
+    for (std::size_t i = 0; i < services_.size(); ++i) included.push_back(chance(5) != 0 ? 1 : 0);
+    for (std::size_t i = 0; i < services_.size(); ++i) {
+      if (included[i] == 0) continue;
+      RolloutItem item{services_[i]->name, {}};
+      for (std::size_t j = 0; j < services_.size(); ++j) {
+        if (down ? j <= i || included[j] == 0 : j >= i) continue;  // a stop waits for its own alone
+        if (chance(2) == 0) continue;
+        const unsigned kind = down ? 0 : chance(8);
+        if (kind == 6) item.needs.push_back({services_[j]->name, Condition::settled, false});
+        const Condition condition = kind == 6   ? Condition::healthy
+                                    : kind == 7 ? Condition::completed
+                                                : Condition::settled;
+        item.needs.push_back({services_[j]->name, condition, kind >= 5});
+      }
+      items.push_back(std::move(item));
+    }
+    auto run = std::make_shared<Run>(std::move(items), down, now_);
+    runs_.push_back(run);
+    if (!down) {
+      for (const auto& one : services_) {
+        if (run->rollout.find(one->name) == nullptr) observe(run, *one);
+      }
+    }
+    perform(run, run->rollout.begin(now_));
+  }
+
+  void perform(const std::shared_ptr<Run>& run, const Rollout::Names& names) {
+    for (const std::string& name : names) {
+      promise(run->begun.insert(name).second, name + " is begun twice by one operation");
+      check_needs(*run, name);
+      // As a coroutine would: a moment later.
+      at(0, [this, run, name] { begin_step(run, name); });
+    }
+  }
+
+  void begin_step(const std::shared_ptr<Run>& run, const std::string& name) {
+    Service& one = service(name);
+    if (run->stops) {
+      one.stopped.push_back(
+          [this, run, name](const std::optional<Error>& error) { ended(run, name, error); });
+      feed(one, event::StopAsked{});
+    } else {
+      join_start(run, name);
+    }
+  }
+
+  void join_start(const std::shared_ptr<Run>& run, const std::string& name) {
+    Service& one = service(name);
+    one.settled.push_back([this, run, name](const std::optional<Error>& error) {
+      if (error && error->is(Errc::cancelled) && service(name).machine.coming()) {
+        join_start(run, name);
+      } else {
+        ended(run, name, error);
+      }
+    });
+    feed(one, event::StartAsked{});
+  }
+
+  void ended(const std::shared_ptr<Run>& run, const std::string& name, const std::optional<Error>& error) {
+    if (!error) run->truth[{name, Condition::settled}] = true;
+    const std::optional<std::string> text = error ? std::optional(error->message()) : std::nullopt;
+    perform(run, run->rollout.on_ended(name, text, now_));
+    settle(run);
+    relearn();
+  }
+
+  void observe(const std::shared_ptr<Run>& run, const Service& one) {
+    if (run->stops) return;
+    ServiceView view;
+    view.running = one.machine.state() == State::running;
+    view.settled = one.machine.settled();
+    view.coming = one.machine.coming() || pending_beside(*run, one.name);
+    view.completed = one.machine.completed();
+    view.reason = one.machine.reason();
+    if (view.settled || view.completed) run->truth[{one.name, Condition::settled}] = true;
+    if (view.completed) run->truth[{one.name, Condition::completed}] = true;
+    perform(run, run->rollout.observe(one.name, view, now_));
+    if (view.running && one.machine.ready().value_or(false)) healthy(run, one.name);
+  }
+
+  bool pending_beside(const Run& run, const std::string& name) const {
+    return std::any_of(runs_.begin(), runs_.end(), [&](const auto& other) {
+      const Rollout::Entry* entry = other.get() == &run || other->stops ? nullptr : other->rollout.find(name);
+      return entry != nullptr &&
+             (entry->step == Step::under_way || (entry->step == Step::pending && !other->rollout.over()));
+    });
+  }
+
+  void relearn() {
+    for (const auto& run : std::vector(runs_)) {
+      for (const auto& one : services_) observe(run, *one);
+      settle(run);
+    }
+  }
+
+  /// The end of one operation is news for the others.
+  void settle(const std::shared_ptr<Run>& run) {
+    const bool over = run->rollout.over();
+    if (over != std::exchange(run->was_over, over) && over) relearn();
+  }
+
+  void healthy(const std::shared_ptr<Run>& run, const std::string& name) {
+    run->truth[{name, Condition::healthy}] = true;
+    perform(run, run->rollout.on_met(name, Condition::healthy, now_));
+  }
+
+  void set_healthy(const Service& one) {
+    for (const auto& run : std::vector(runs_)) {
+      if (!run->stops) healthy(run, one.name);
+    }
+  }
+
+  /// What a user does in between.
+  void meddle() {
+    Service& one = any();
+    switch (chance(6)) {
+      case 0:
+        feed(one, event::StartAsked{});
+        break;
+      case 1:
+      case 2:
+        for (const auto& run : std::vector(runs_)) {
+          if (!run->stops) perform(run, run->rollout.call_off(one.name, "a stop was asked for", now_));
+        }
+        relearn();
+        feed(one, event::StopAsked{});
+        break;
+      case 3:
+        feed(one, event::RestartAsked{});
+        break;
+      case 4:
+        feed(one, event::KillAsked{});
+        break;
+      default:
+        for (const auto& run : std::vector(runs_)) {
+          if (chance(2) == 0) run->rollout.call_off_all("DUMB is shutting down", now_);
+        }
+        relearn();
+    }
+  }
+
+  // ---- the launcher ----
+
+  void feed(Service& one, const Event& event) {
+    for (const Action& action : one.machine.on(event, now_)) {
+      std::visit([&](const auto& todo) { act(one, todo); }, action);
+    }
+  }
+
+  template <class T>
+  void act(Service&, const T&) {}  // what has no outside effect
+
+  void act(Service& one, const action::RunSetup& todo) {
+    promise(one.process == 0, one.name + " is set up while a process of it exists");
+    one.run = todo.run;
+    const bool fails = chance(20) == 0;
+    at(chance(300), [this, &one, run = todo.run, fails] {
+      event::SetupDone done{run, {}};
+      if (fails) done.error = Error(Errc::setup_failed, "no setup");
+      feed(one, done);
+    });
+  }
+  void act(Service& one, const action::RunWaits& todo) {
+    at(chance(500), [this, &one, run = todo.run] { feed(one, event::WaitsDone{run, {}}); });
+  }
+  void act(Service& one, const action::Spawn&) {
+    promise(one.process == 0, one.name + " is launched while a process of it exists");
+    if (chance(15) == 0) {
+      at(0, [this, &one] { feed(one, event::SpawnFailed{Error(Errc::spawn_failed, "no such program")}); });
+      return;
+    }
+    one.process = ++processes_;
+    one.dying = false;
+    std::optional<Duration> within;
+    if (chance(2) == 0) within = milliseconds(chance(2000));
+    const bool one_shot = chance(4) == 0;
+    const auto process = one.process;
+    at(0, [this, &one, process, within, one_shot] {
+      feed(one, event::Spawned{static_cast<pid_t>(process), within, one_shot});
+    });
+    if (one_shot || chance(3) == 0) exit_in(one, chance(4000), process, chance(2) == 0 ? 0 : 7);
+  }
+  void exit_in(Service& one, unsigned ms, std::uint64_t process, int code) {
+    at(ms, [this, &one, process, code] {
+      if (one.process != process || one.dying) return;
+      one.dying = true;
+      feed(one, event::Exited{{ExitStatus::Kind::code, code}, {}});
+    });
+  }
+  void act(Service& one, const action::WatchReadiness& todo) {
+    const unsigned flaps = chance(4);
+    for (unsigned i = 0; i < flaps; ++i) {
+      at(chance(2500), [this, &one, run = todo.run, up = chance(3) != 0] {
+        if (up) {
+          feed(one, event::Ready{run});
+        } else {
+          feed(one, event::NotReady{run, "flaps"});
+        }
+      });
+    }
+  }
+  void act(Service& one, const action::Terminate&) {
+    if (chance(5) != 0) exit_in(one, chance(400), one.process, 0);  // else it ignores the signal
+  }
+  void act(Service& one, const action::Kill&) { exit_in(one, chance(20), one.process, 9); }
+  void act(Service& one, const action::Collect&) {
+    at(chance(100), [this, &one] {
+      promise(one.process != 0, one.name + " is collected without a process");
+      one.process = 0;
+      feed(one, event::Gone{});
+    });
+  }
+  void act(Service& one, const action::PostStart& todo) {
+    at(chance(300), [this, &one, run = todo.run, again = chance(10) == 0] {
+      feed(one, event::PostStartDone{run, again});
+    });
+  }
+  void act(Service& one, const action::WakeAt& todo) {
+    queue_.push({std::max(todo.time, now_), ++order_, [this, &one] { feed(one, event::Woke{}); }});
+  }
+  void act(Service& one, const action::StartSettled& todo) {
+    for (auto& waiter : std::exchange(one.settled, {}))
+      at(0, [waiter, error = todo.error] { waiter(error); });
+  }
+  void act(Service& one, const action::StopEnded& todo) {
+    for (auto& waiter : std::exchange(one.stopped, {}))
+      at(0, [waiter, error = todo.error] { waiter(error); });
+  }
+  void act(Service& one, const action::Publish&) {
+    for (const auto& run : std::vector(runs_)) {
+      observe(run, one);
+      settle(run);
+    }
+  }
+
+  // ---- promises ----
+
+  /// No start before its conditions, no stop before the dependents are gone: by what the world saw, not by
+  /// what the rollout believes.
+  void check_needs(const Run& run, const std::string& name) {
+    const Rollout::Entry& entry = *run.rollout.find(name);
+    for (const Need& need : entry.needs) {
+      const auto seen = run.truth.find({need.name, need.condition});
+      if (seen != run.truth.end() && seen->second) continue;
+      promise(!need.binding, name + " begins without " + need.name + ", which it is bound to");
+      const Rollout::Entry* other = run.rollout.find(need.name);
+      promise(other == nullptr || other->step == Step::failed || other->step == Step::called_off,
+              name + " begins before " + need.name + " is over");
+      const auto told = [&](const std::string& warning) { return warning.starts_with(need.name); };
+      promise(run.stops || std::any_of(entry.warnings.begin(), entry.warnings.end(), told),
+              name + " begins without " + need.name + " and does not say so");
+    }
+  }
+
+  std::string describe(const Run& run) const {
+    std::string text = run.stops ? "down" : "up";
+    for (const Rollout::Entry& entry : run.rollout.entries()) {
+      if (entry.step != Step::pending && entry.step != Step::under_way) continue;
+      text += "; " + entry.name + (entry.step == Step::pending ? " pending" : " under way");
+      for (const std::size_t open : entry.open) {
+        const Need& need = entry.needs[open];
+        const Machine& machine = services_[static_cast<std::size_t>(need.name[0] - 'a')]->machine;
+        text += ", needs " + need.name + " " + std::to_string(static_cast<int>(need.condition)) +
+                (need.binding ? " bound" : "") + " (state " +
+                std::to_string(static_cast<int>(machine.state())) + (machine.settled() ? " settled" : "") +
+                ")";
+      }
+    }
+    return text;
+  }
+
+  /// Every wait has ended in a start, a failure with a reason or a cancellation; or is held, with a reason.
+  void check_end(const Run& run) {
+    promise(run.rollout.over(), "an operation is not over: " + describe(run));
+    for (const Rollout::Entry& entry : run.rollout.entries()) {
+      switch (entry.step) {
+        case Step::under_way:
+          throw Broken(entry.name + " is under way for ever");
+        case Step::pending: {
+          promise(!entry.open.empty(), entry.name + " waits for nothing");
+          for (const std::size_t open : entry.open) {
+            const Need& need = entry.needs[open];
+            const Rollout::Entry* other = run.rollout.find(need.name);
+            const bool behind = other != nullptr && other->step == Step::pending;
+            promise(behind || (entry.held && !entry.reason.empty()),
+                    entry.name + " is held without a reason");
+            promise(behind || need.binding, entry.name + " is held by a need that does not bind");
+          }
+          break;
+        }
+        case Step::failed:
+        case Step::called_off:
+          promise(!entry.reason.empty(), entry.name + " failed without a reason");
+          break;
+        case Step::done:
+          break;
+      }
+    }
+  }
+
+  std::mt19937 random_;
+  SteadyTime now_{};
+  std::uint64_t order_ = 0;
+  std::uint64_t processes_ = 0;
+  std::vector<std::unique_ptr<Service>> services_;
+  std::vector<std::shared_ptr<Run>> runs_;
+  std::priority_queue<Timed, std::vector<Timed>, std::greater<>> queue_;
+};
+
+/// Schedules of one test case. DUMB_TEST_SCHEDULES gives another number, DUMB_TEST_SEED one seed alone.
+void play(unsigned first_seed) {
+#ifdef __SANITIZE_ADDRESS__
+  unsigned count = 4'000;  // the plain build plays them all
+#else
+  unsigned count = 50'000;
+#endif
+  if (const char* wanted = std::getenv("DUMB_TEST_SCHEDULES"))
+    count = static_cast<unsigned>(std::atol(wanted));
+  if (const char* wanted = std::getenv("DUMB_TEST_SEED")) {
+    first_seed = static_cast<unsigned>(std::atol(wanted));
+    count = 1;
+  }
+  for (unsigned seed = first_seed; seed < first_seed + count; ++seed) {
+    try {
+      World(seed).play();
+    } catch (const Broken& broken) {
+      FAIL("seed " << seed << ": " << broken.what());
+    }
+  }
+  SUCCEED(count << " schedules");
+}
+
+}  // namespace
+
+TEST_CASE("no random stack hangs, overlaps or begins too early, part 1",
+          "[engine][simulation][DEP-44][DEP-45]") {
+  play(1'000'000);
+}
+TEST_CASE("no random stack hangs, overlaps or begins too early, part 2",
+          "[engine][simulation][DEP-44][DEP-45]") {
+  play(2'000'000);
+}
+TEST_CASE("no random stack hangs, overlaps or begins too early, part 3",
+          "[engine][simulation][DEP-44][DEP-45]") {
+  play(3'000'000);
+}
+TEST_CASE("no random stack hangs, overlaps or begins too early, part 4",
+          "[engine][simulation][DEP-44][DEP-45]") {
+  play(4'000'000);
+}
