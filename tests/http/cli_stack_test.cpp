@@ -24,8 +24,9 @@ class ChainStack : public CliStack {
   bool boot_is_over() const {
     return eventually([&] {
       const json::value report = run_json({"plan"});
+      const json::value* operation = jsonx::find(report, {"operation", "operation"});
       const json::value* running = jsonx::find(report, {"operation", "running"});
-      return running != nullptr && *running == false;
+      return operation != nullptr && *operation == "boot" && running != nullptr && *running == false;
     });
   }
 
