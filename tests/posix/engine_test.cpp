@@ -60,7 +60,7 @@ TEST_CASE("a stack boots, reports itself and leaves nothing behind",
   CHECK(is_gone(static_cast<pid_t>(*two->pid)));
   CHECK_THAT(s.log("one.log"), ContainsSubstring("GREETING=hello") && ContainsSubstring("EXTRA=One!"));
   if (::geteuid() == 0) CHECK_THAT(s.log("one.log"), ContainsSubstring("uid=1000 gid=1000"));
-  CHECK(holds_no_launch(s.dir / "run/dumb"));
+  CHECK(test::holds_no_launch(s.dir / "run/dumb"));
   CHECK_THAT(test::read_text(s.dir / "healthcheck/running_processes.json"), !ContainsSubstring("One"));
 }
 

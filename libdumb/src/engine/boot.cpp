@@ -131,7 +131,7 @@ asio::awaitable<void> Engine::Impl::boot() {
   tell_start();
   adopt_children();
   write_run_files();
-  const std::set<std::string> names = startable_names();
+  std::set<std::string> names = startable_names();
   expected_services = names;
   for (const std::string& name : enabled_names()) {
     if (!names.contains(name)) log.info(name + " is not installed and is not started");
@@ -146,9 +146,7 @@ asio::awaitable<void> Engine::Impl::boot() {
   enter_phase(Phase::starting_services, cause::boot);
   write_run_files();
   // What was adopted is up; others may need it to become healthy.
-  std::erase_if(names, [this](const std::string& name) {
-    return supervisor.info(name).state == supervisor::State::running;
-  });
+  std::erase_if(names, [this](const std::string& name) { return supervisor.info(name).settled; });
   const auto run = runs.up("boot", start_items(names));
   stabilizer_timer = event_of(context);
   ++background;
