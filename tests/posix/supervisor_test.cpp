@@ -81,7 +81,7 @@ TEST_CASE("what cannot be executed says why", "[supervisor][LIF-55]") {
   REQUIRE_FALSE(started);
   CHECK_THAT(started.error().message(), ContainsSubstring("/nonexistent: No such file or directory"));
   CHECK(stack.supervisor.info("none").state == State::failed);
-  CHECK(holds_no_launch(stack.dir / "run"));
+  CHECK(test::holds_no_launch(stack.dir / "run"));
   stack.finish();
 }
 
