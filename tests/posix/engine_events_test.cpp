@@ -97,7 +97,8 @@ TEST_CASE("start, stop and crash are told with who caused them", "[engine][LIF-1
                                                         "running > stopping api: a stop was asked for",
                                                         "stopping > stopped api | signal 15 (TERM)"});
   EventQuery all;
-  for (const Event& event : s.run(s.engine->events(all))->events) {
+  const auto told = s.run(s.engine->events(all));
+  for (const Event& event : told->events) {
     if (event.state == "running" || event.state == "stopped") CHECK(event.pid == pid);
     CHECK(event.time > 1'700'000'000);
   }
