@@ -124,6 +124,25 @@ TEST_CASE("a log file that somebody moved away is not touched", "[logs][LIF-125]
   CHECK(read_text(bench.dir / "moved") == "before a\n");
 }
 
+TEST_CASE("a path without an end names no file", "[logs][LIF-125]") {
+  Bench bench;
+  bench.journal->begin(at(8), {plan(bench.a, 8)});
+  bench.append(bench.a, "one\n");
+  // The path fills its field, so that what stands behind it would be read as its last part.
+  constexpr std::size_t path_at = 112;
+  constexpr std::size_t path_size = 512;
+  std::string cursor = read_text(bench.dir / "x.cursor");
+  REQUIRE(cursor.compare(path_at, bench.a.native().size() + 1, bench.a.native() + '\0') == 0);
+  std::string path = bench.dir.path().native();
+  path.resize(path_size, '/');
+  cursor.replace(path_at, path_size, path);
+  cursor.replace(path_at + path_size, 8, std::string("a.log\0\0\0", 8));
+  bench.journal.reset();
+  write_text(bench.dir / "x.cursor", cursor);
+  bench.journal = open_journal(bench.dir / "x");
+  CHECK(read_text(bench.a) == "before a\none\n");
+}
+
 TEST_CASE("a spool gives back its room", "[logs][LIF-105]") {
   const TempDir dir;
   const Fifo fifo(dir / "x.fifo");

@@ -78,6 +78,7 @@ bool settle_cursor(Journal::Cursor& cursor) {
   bool whole = true;
   for (std::size_t i = 0; i < std::min<std::size_t>(cursor.files, Journal::most_files); ++i) {
     const auto& plan = cursor.file[i];
+    if (std::memchr(plan.path, 0, sizeof plan.path) == nullptr) continue;  // no path that begin() stored
     Found one{UniqueFd(::open(plan.path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)), 0, &plan};
     struct stat status {};
     const bool same = one.fd && ::fstat(one.fd.get(), &status) == 0 && S_ISREG(status.st_mode) &&
