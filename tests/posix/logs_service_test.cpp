@@ -193,6 +193,22 @@ TEST_CASE("a log rotates by size and old files are pruned, also at start-up", "[
   CHECK(before.back() == "INFO - record " + std::to_string(first - 1));
 }
 
+TEST_CASE("log files of days too long ago go at start-up and at a rotation", "[logs][LIF-100]") {
+  const test::TempDir dir;
+  test::write_text(dir / "DUMB-2020-01-01.log", "old");
+  auto options = test::quiet(dir.path());
+  options.max_size = 1000;
+  options.keep = 100;
+  options.days = 30;
+  logs::LogService service(options);
+  CHECK_FALSE(std::filesystem::exists(dir / "DUMB-2020-01-01.log"));
+  test::write_text(dir / "DUMB-2020-01-02_1.log", "old");
+  for (int i = 0; i < 100; ++i) service.info("record " + std::to_string(i));
+  service.flush();
+  CHECK(rotated_files(dir.path()) > 3);
+  CHECK_FALSE(std::filesystem::exists(dir / "DUMB-2020-01-02_1.log"));
+}
+
 TEST_CASE("lines lost on a full disk are counted and told when writing works again", "[logs][LIF-102]") {
   const test::TempDir dir;
   logs::LogService service(test::quiet(dir.path()));

@@ -106,6 +106,8 @@ TEST_CASE("the dumb block has the types and ranges of its table", "[catalog][CFG
   CHECK(refuses("/dumb/log_count", "-1"));
   CHECK(refuses("/dumb/log_count", "1.5"));
   CHECK_FALSE(refuses("/dumb/log_count", "0"));
+  CHECK(refuses("/dumb/log_days", "-1"));
+  CHECK_FALSE(refuses("/dumb/log_days", "30"));
   CHECK(refuses("/dumb/ui/log_timestamp/dateOrder", "\"YMD\""));
   CHECK(refuses("/dumb/ui/log_timestamp/hourFormat", "12"));
   CHECK(refuses("/dumb/ui/sidebar/quick_filter", "\"some\""));

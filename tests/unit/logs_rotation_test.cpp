@@ -80,6 +80,21 @@ TEST_CASE("old files are pruned at start-up, also those of days that were never 
         Names{"z-2026-02-10_1.log"});
 }
 
+TEST_CASE("rotated files of days too long ago go, however few there are", "[logs][LIF-100]") {
+  const Names listing{"D.log",
+                      "D-2026-02-11_1.log",
+                      "D-2026-02-04_1.log",
+                      "D-2026-02-03_2.log",
+                      "D-2025-02-11_1.log",
+                      "E-2020-01-01_1.log"};
+  CHECK(logs::plan_expiry(listing, "D.log", today, 7) == Names{"D-2026-02-03_2.log", "D-2025-02-11_1.log"});
+  CHECK(logs::plan_expiry(listing, "D.log", today, 365) == Names{});
+  CHECK(logs::plan_expiry(listing, "D.log", today, 364) == Names{"D-2025-02-11_1.log"});
+  CHECK(logs::plan_expiry(listing, "D.log", today, 0).empty());
+  CHECK(logs::plan_expiry({"D-2026-02-11.log", "D-2026-02-01.log"}, "D-2026-02-11.log", today, 3) ==
+        Names{"D-2026-02-01.log"});
+}
+
 TEST_CASE("a file is left before the record that would make it reach its limit", "[logs][LIF-100]") {
   CHECK_FALSE(logs::must_rotate(today, today, 90, 9, 100));
   CHECK(logs::must_rotate(today, today, 90, 10, 100));

@@ -77,6 +77,8 @@ logs::MainLogOptions main_log_options(const config::Manager& manager, const Opti
   log.max_size = logs::parse_size(jsonx::string_at(dumb, "log_size", "10M"));
   const json::value* count = dumb.if_contains("log_count");
   log.keep = logs::parse_count(count == nullptr ? "" : jsonx::scalar_text(*count));
+  const json::value* days = dumb.if_contains("log_days");
+  log.days = days == nullptr ? 0 : logs::parse_count(jsonx::scalar_text(*days));
   log.color = jsonx::bool_at(dumb, "color_log", true);
   log.standard_output = options.log_to_standard_output;
   if (owner) {

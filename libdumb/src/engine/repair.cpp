@@ -242,7 +242,7 @@ asio::awaitable<Result<void>> Engine::Impl::run_repair(RepairLaunch launch) {
   const logs::MainLogOptions logging = log_options();
   std::shared_ptr<LineFile> file;
   if (!launch.log_file.empty()) {
-    const logs::FileSinkOptions sink{logging.max_size, logging.keep, logging.uid, logging.gid};
+    const logs::FileSinkOptions sink{logging.max_size, logging.keep, logging.days, logging.uid, logging.gid};
     file = std::make_shared<LineFile>(launch.log_file, sink);
   }
   const auto write = [this, file, redact](std::string_view line) {

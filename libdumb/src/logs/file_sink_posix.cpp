@@ -47,7 +47,17 @@ bool FileSink::open(const LocalTime& now) {
        plan_pruning(names_in(directory), file_.filename().native(), options_.keep)) {
     ::unlink((directory / name).c_str());
   }
+  remove_expired(now);
   return true;
+}
+
+void FileSink::remove_expired(const LocalTime& now) {
+  if (options_.days <= 0) return;
+  const std::filesystem::path directory = file_.parent_path();
+  for (const std::string& name :
+       plan_expiry(names_in(directory), file_.filename().native(), now.date, options_.days)) {
+    ::unlink((directory / name).c_str());
+  }
 }
 
 bool FileSink::ensure_open(const LocalTime& now) {
@@ -197,6 +207,7 @@ void FileSink::rotate(const LocalTime& now) {
   failed_.reset();
   file_ = directory / plan.active;
   ensure_open(now);
+  remove_expired(now);
   // Whatever became of the renames: this is today's file now, or every record would try again.
   opened_ = now.date;
 }

@@ -17,6 +17,7 @@ namespace dumb::logs {
 struct FileSinkOptions {
   std::uint64_t max_size = 0;  ///< bytes; 0: no limit
   int keep = 2;
+  int days = 0;  ///< rotated files older than this many days go; 0: none is too old
   std::optional<uid_t> uid;
   std::optional<gid_t> gid;
 };
@@ -63,6 +64,7 @@ class FileSink {
   bool open_file();
   void follow(const LocalTime& now);
   void rotate(const LocalTime& now);
+  void remove_expired(const LocalTime& now);
   void fail(int number, std::string_view what, const LocalTime& now);
   void lose(std::string_view unwritten);
 

@@ -88,7 +88,7 @@ void MainLog::configure(MainLogOptions options) {
 }
 
 FileSinkOptions MainLog::sink_options() const {
-  return {options_.max_size, options_.keep, options_.uid, options_.gid};
+  return {options_.max_size, options_.keep, options_.days, options_.uid, options_.gid};
 }
 
 void MainLog::add(Level level, const std::string& record, const LocalTime& time) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <dumb/base/text.hpp>
 #include <set>
 
@@ -31,6 +32,14 @@ std::optional<Date> parse_date(std::string_view text) {
   const Date date{number(0, 4), number(5, 2), number(8, 2)};
   if (date.month < 1 || date.month > 12 || date.day < 1 || date.day > 31) return std::nullopt;
   return date;
+}
+
+/// Days since 1970.
+int day_number(const Date& date) {
+  const std::chrono::year_month_day day(std::chrono::year(date.year),
+                                        std::chrono::month(static_cast<unsigned>(date.month)),
+                                        std::chrono::day(static_cast<unsigned>(date.day)));
+  return static_cast<int>(std::chrono::sys_days(day).time_since_epoch().count());
 }
 
 std::string rotated_name(std::string_view stem, const Date& date, int index) {
@@ -142,6 +151,16 @@ std::vector<std::string> plan_pruning(const std::vector<std::string>& listing, s
   std::vector<std::string> removals;
   for (std::size_t i = static_cast<std::size_t>(std::max(keep, 0)); i < files.size(); ++i) {
     removals.push_back(std::move(files[i].name));
+  }
+  return removals;
+}
+
+std::vector<std::string> plan_expiry(const std::vector<std::string>& listing, std::string_view active,
+                                     const Date& today, int days) {
+  std::vector<std::string> removals;
+  if (days <= 0) return removals;
+  for (Rotated& file : rotated_files(listing, parse_log_name(active))) {
+    if (day_number(today) - day_number(file.date) > days) removals.push_back(std::move(file.name));
   }
   return removals;
 }

@@ -44,6 +44,10 @@ RotationPlan plan_rotation(const std::vector<std::string>& listing, std::string_
 std::vector<std::string> plan_pruning(const std::vector<std::string>& listing, std::string_view active,
                                       int keep);
 
+/// Rotated files of a day more than `days` days before `today`; with 0 days none is too old.
+std::vector<std::string> plan_expiry(const std::vector<std::string>& listing, std::string_view active,
+                                     const Date& today, int days);
+
 /// Whether a record of `bytes` must go to a new file: the day has changed, or the file would reach `limit`
 /// (0: none).
 bool must_rotate(const Date& opened, const Date& today, std::uint64_t size, std::uint64_t bytes,

@@ -23,6 +23,7 @@ struct MainLogOptions {
   Level threshold = Level::info;
   std::uint64_t max_size = 10U << 20U;  ///< bytes; 0: no limit
   int keep = 2;                         ///< rotated files kept
+  int days = 0;                         ///< rotated files older than this many days go; 0: none is too old
   bool color = true;                    ///< of standard output
   bool standard_output = true;
   std::optional<uid_t> uid;
