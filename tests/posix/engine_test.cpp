@@ -64,20 +64,32 @@ TEST_CASE("a stack boots, reports itself and leaves nothing behind",
   CHECK_THAT(test::read_text(s.dir / "healthcheck/running_processes.json"), !ContainsSubstring("One"));
 }
 
-TEST_CASE("nothing can be started while the machine is being prepared", "[engine][LIF-6][LIF-7][LIF-122]") {
+TEST_CASE("what is asked for while the machine is being prepared happens after it",
+          "[engine][LIF-6][LIF-7][LIF-122]") {
   Scratch s;
   auto file = Scratch::document();
   s.add(file, "svc", "Svc", Scratch::custom({}));
+  s.add(file, "rid", "Rid", Scratch::custom({}));
+  s.add(file, "off", "Off", Scratch::custom({}));
+  file["off"].as_object()["enabled"] = false;
   REQUIRE(s.open(file));
   bool booted = false;
   asio::co_spawn(s.context, s.engine->boot(), [&](std::exception_ptr) { booted = true; });
   // Queued behind the first step of the boot and before its next one.
-  const auto early = s.run(s.engine->start("Svc"));
-  REQUIRE_FALSE(early);
-  CHECK(early.error().is(Errc::unavailable));
-  REQUIRE(test::run_until(s.context, [&] { return booted; }));
+  std::optional<Result<engine::OperationReply>> stopped;
+  asio::co_spawn(s.context, s.engine->stop("Rid"),
+                 [&](std::exception_ptr, Result<engine::OperationReply> reply) { stopped = std::move(reply); });
+  CHECK(s.run(s.engine->start("nobody")).error().is(Errc::not_found));
+  CHECK_FALSE(booted);
+  const auto started = s.run(s.engine->start("Off"));
+  REQUIRE(started);
+  CHECK(started->status == "Service started successfully");
+  REQUIRE(test::run_until(s.context, [&] { return booted && stopped; }));
+  CHECK(*stopped);
   CHECK(s.state("Svc") == "running");
-  CHECK(s.run(s.engine->start("Svc")));
+  CHECK(s.state("Off") == "running");
+  CHECK(s.state("Rid") == "stopped");
+  CHECK_FALSE(std::filesystem::exists(s.dir / "log/rid.log"));  // it never ran
   s.run(s.engine->shutdown());
   engine::LogQuery query;
   query.process_name = "DUMB API";

@@ -109,7 +109,7 @@ asio::awaitable<Result<void>> Engine::Impl::hand_over() {
   supervisor.refuse_starts();
   if (self_check) self_check->cancel();
   stop_workers();
-  if (host_event) host_event->cancel();
+  if (boot_event) boot_event->cancel();
   wake_stabilizer();
   runs.call_off_all("DUMB is replaced");
   co_await call_off_starts();

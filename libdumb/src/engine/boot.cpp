@@ -96,11 +96,7 @@ asio::awaitable<void> Engine::Impl::prepare_host() {
   }
   host.stop = &host_stop;
   auto work = [host] { return setup::prepare_host(host); };
-  preparing_host = true;
-  host_event = event_of(context);
   const Result<void> prepared = co_await offload(workers, work);
-  preparing_host = false;
-  host_event->cancel();
   if (!prepared) log.error("the service user cannot be made: " + prepared.error().to_string());
 }
 
@@ -126,7 +122,14 @@ void Engine::Impl::call_off_disabled() {
   if (!gone.empty()) runs.call_off(gone, "it was disabled");
 }
 
+void Engine::Impl::let_operations_in() {
+  holding_operations = false;
+  boot_event->cancel();
+}
+
 asio::awaitable<void> Engine::Impl::boot() {
+  boot_event = event_of(context);
+  holding_operations = true;
   log.info(logs::start_marker(version(manager->environment()), ::getpid()));
   tell_start();
   adopt_children();
@@ -148,6 +151,7 @@ asio::awaitable<void> Engine::Impl::boot() {
   // What was adopted is up; others may need it to become healthy.
   std::erase_if(names, [this](const std::string& name) { return supervisor.info(name).settled; });
   const auto run = runs.up("boot", start_items(names));
+  let_operations_in();
   stabilizer_timer = event_of(context);
   ++background;
   auto stable = [this](std::exception_ptr) { --background; };

@@ -93,7 +93,8 @@ class Engine::Impl final : public supervisor::ServiceSource {
   // Boot and shutdown (boot.cpp)
   asio::awaitable<void> boot();
   asio::awaitable<void> prepare_host();
-  asio::awaitable<void> host_prepared();
+  void let_operations_in();
+  asio::awaitable<void> first_start_queued();
   asio::awaitable<void> shutdown();
   struct StopOrder {
     graph::Needs needs;
@@ -179,6 +180,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   /// find(), without processes whose block has vanished.
   Result<config::BlockRef> find_configured(std::string_view process_name) const;
   Result<config::BlockRef> find_operable(std::string_view process_name) const;
+  asio::awaitable<Result<config::BlockRef>> await_operable(std::string process_name);
   asio::awaitable<bool> stop_agent_of(std::string config_key);
   asio::awaitable<void> start_agent();
   OperationReply reply(std::string_view status, const std::string& process_name);
@@ -248,7 +250,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   WallTime started_at;
   bool shutting_down = false;
   bool shut_down = false;
-  bool preparing_host = false;                               // data of services may be on the move
+  bool holding_operations = false;                           // from boot() until its services are queued
   std::map<std::string, supervisor::StopPlan> fitted_stops;  // of a shutdown with a budget (LIF-79)
   std::shared_ptr<asio::steady_timer> shutdown_done;
   SteadyTime shutdown_begun;
@@ -274,7 +276,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   std::map<std::string, std::string> startup_failures;              // as found at the end of the first start
   std::optional<WallTime> startup_completed;
   std::shared_ptr<asio::steady_timer> stabilizer_timer;
-  std::shared_ptr<asio::steady_timer> host_event;  // cancelled when the machine is prepared
+  std::shared_ptr<asio::steady_timer> boot_event;  // cancelled when operations are let in
   std::map<std::string, CachedVerdict> verdicts;
   json::value known_rules;                         // dumb.auto_restart as the supervisor was told last
   std::shared_ptr<asio::steady_timer> self_check;  // cancelled at shutdown

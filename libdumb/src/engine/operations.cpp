@@ -42,10 +42,15 @@ Result<config::BlockRef> Engine::Impl::find_operable(std::string_view process_na
                  ref->process_name);
   }
   if (shutting_down) return Error(Errc::unavailable, "DUMB is shutting down", ref->process_name);
-  // No service may write to data that is being moved (LIF-123).
-  if (preparing_host)
-    return Error(Errc::unavailable, "the machine is being prepared, try again later", ref->process_name);
   return ref;
+}
+
+/// find_operable(), once the boot lets operations in: what was true before may not be any more.
+asio::awaitable<Result<config::BlockRef>> Engine::Impl::await_operable(std::string process_name) {
+  const auto early = find_operable(process_name);
+  if (!early) co_return early.error();
+  co_await first_start_queued();
+  co_return find_operable(process_name);
 }
 
 OperationReply Engine::Impl::reply(std::string_view status, const std::string& process_name) {
@@ -59,7 +64,7 @@ OperationReply Engine::Impl::reply(std::string_view status, const std::string& p
 }
 
 asio::awaitable<Result<OperationReply>> Engine::Impl::start(std::string process_name) {
-  const auto ref = find_operable(process_name);
+  const auto ref = co_await await_operable(process_name);
   if (!ref) co_return ref.error();
   const std::string name = ref->process_name;
   if (const auto present = find_configured(name); !present) co_return present.error();
@@ -96,7 +101,7 @@ asio::awaitable<void> Engine::Impl::start_agent() {
 }
 
 asio::awaitable<Result<OperationReply>> Engine::Impl::stop(std::string process_name) {
-  const auto ref = find_operable(process_name);
+  const auto ref = co_await await_operable(process_name);
   if (!ref) co_return ref.error();
   const std::string name = ref->process_name;
   port_changes.erase(name);
@@ -112,7 +117,7 @@ asio::awaitable<Result<OperationReply>> Engine::Impl::stop(std::string process_n
 }
 
 asio::awaitable<Result<OperationReply>> Engine::Impl::restart(std::string process_name) {
-  const auto ref = find_operable(process_name);
+  const auto ref = co_await await_operable(process_name);
   if (!ref) co_return ref.error();
   const std::string name = ref->process_name;
   if (const auto present = find_configured(name); !present) co_return present.error();

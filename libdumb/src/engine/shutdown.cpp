@@ -39,7 +39,7 @@ asio::awaitable<void> Engine::Impl::shutdown() {
   write_run_files();
   if (self_check) self_check->cancel();
   stop_workers();
-  if (host_event) host_event->cancel();
+  if (boot_event) boot_event->cancel();
   wake_stabilizer();
   runs.call_off_all("DUMB is shutting down");
   co_await call_off_starts();

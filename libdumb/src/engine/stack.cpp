@@ -51,10 +51,11 @@ asio::awaitable<bool> Engine::Impl::healthy_now(std::string process_name) {
   co_return verdict.healthy;
 }
 
-/// Resolves when nothing moves data of services any more (LIF-123).
-asio::awaitable<void> Engine::Impl::host_prepared() {
-  while (preparing_host && !shutting_down) {
-    const auto event = host_event;
+/// Resolves when nothing moves data of services any more (LIF-123) and the services of the boot are queued, so
+/// that a stop reaches one that has not begun yet.
+asio::awaitable<void> Engine::Impl::first_start_queued() {
+  while (holding_operations && !shutting_down) {
+    const auto event = boot_event;
     co_await event->async_wait(token);
     const auto state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none) co_return;
@@ -127,7 +128,7 @@ asio::awaitable<Result<StackOperation>> Engine::Impl::up(StackRequest request) {
     if (const auto present = find_configured(ref->process_name); !present) co_return present.error();
     asked.insert(ref->process_name);
   }
-  co_await host_prepared();
+  co_await first_start_queued();
   if (shutting_down) co_return Error(Errc::unavailable, "DUMB is shutting down");
   std::set<std::string> names =
       asked.empty() ? startable_names() : graph::with_prerequisites(dependencies(), asked);
@@ -156,6 +157,8 @@ asio::awaitable<Result<StackOperation>> Engine::Impl::down(StackRequest request)
     if (!ref) co_return ref.error();
     asked.insert(ref->process_name);
   }
+  co_await first_start_queued();
+  if (shutting_down) co_return Error(Errc::unavailable, "DUMB is shutting down");
   const std::set<std::string> active = active_names();
   std::set<std::string> names =
       request.process_names.empty() ? active : graph::with_dependents(dependencies(), asked, active);
