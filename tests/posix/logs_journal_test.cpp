@@ -18,9 +18,9 @@ std::unique_ptr<Journal> open_journal(const std::filesystem::path& base) {
   return std::move(*journal);
 }
 
-std::string read_once(Journal& journal, int fifo, std::size_t most = 65536) {
+std::string read_once(Journal& journal, int fifo, std::size_t most = 65536, std::size_t stream = 0) {
   std::string block(most, '\0');
-  const ssize_t got = journal.read(0, fifo, block.data(), block.size());
+  const ssize_t got = journal.read(stream, fifo, block.data(), block.size());
   block.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   return block;
 }
@@ -231,4 +231,56 @@ TEST_CASE("a capture goes on in the middle of a line where another left it", "[l
   CHECK((lines[2] + lines[3].substr(lines[3].find('y'))) == "INFO - One subprocess: second " + half + "z!");
   CHECK(lines[4] == "INFO - One subprocess:   end");
   CHECK(lines[5] == "INFO - One subprocess: last");
+}
+
+TEST_CASE("a journal that must give up keeps what it has not handed out", "[logs][LIF-105][LIF-125]") {
+  const TempDir dir;
+  const Fifo output(dir / "out.fifo");
+  const Fifo error(dir / "err.fifo");
+  auto journal = open_journal(dir / "x");
+  error.put("one\ntwo\n");
+  REQUIRE(read_once(*journal, error.reader.get(), 65536, 1) == "one\ntwo\n");
+  journal.reset();  // killed before anything of it was written
+  journal = open_journal(dir / "x");
+  // No FIFO: the spool takes nothing of it, as if there was no room.
+  write_text(dir / "plain", "of the other stream\n");
+  const UniqueFd plain(::open((dir / "plain").c_str(), O_RDONLY | O_CLOEXEC));
+  CHECK(read_once(*journal, plain.get()) == "of the other stream\n");
+  REQUIRE(journal->broken());
+  CHECK(journal->pending(1));
+  error.put("three\n");
+  CHECK(read_once(*journal, error.reader.get(), 3, 1) == "one");
+  CHECK(read_once(*journal, error.reader.get(), 65536, 1) == "\ntwo\n");
+  CHECK_FALSE(journal->pending(1));
+  CHECK(read_once(*journal, error.reader.get(), 65536, 1) == "three\n");
+  journal.reset();
+  CHECK_FALSE(open_journal(dir / "x")->pending(1));  // nobody writes it again
+}
+
+TEST_CASE("a capture goes on with all that another had read, though its child is silent",
+          "[logs][LIF-105][LIF-125]") {
+  const TempDir dir;
+  const Fifo output(dir / "x.fifo");
+  std::string text;
+  std::size_t lines = 0;
+  while (text.size() < 600'000) text += "line " + std::to_string(++lines) + "\n";
+  {
+    const auto journal = open_journal(dir / "x");
+    for (std::size_t at = 0; at < text.size(); at += 32768) {
+      output.put(std::string_view(text).substr(at, 32768));
+      read_once(*journal, output.reader.get());
+    }
+  }
+  LogService service(quiet(dir / "main"));
+  CaptureSpec spec;
+  spec.process_name = "One";
+  spec.standard_output.reset(::open((dir / "x.fifo").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  spec.to_main_log = false;
+  spec.file = dir / "one.log";
+  spec.journal = dir / "x";
+  service.attach(std::move(spec));
+  const std::string last = ": line " + std::to_string(lines) + "\n";
+  CHECK(eventually([&] {
+    return std::filesystem::exists(dir / "one.log") && read_text(dir / "one.log").ends_with(last);
+  }));
 }

@@ -119,6 +119,8 @@ void Capture::on_readable(Stream& stream) {
     wait_later(stream, closed_pause);
   } else if (end != ReadEnd::more && bytes < small_read) {
     wait_later(stream, small_pause);
+  } else if (journal_ && journal_->pending(stream.number)) {
+    wait_later(stream, {});  // an earlier program left it: the FIFO does not speak of it
   } else {
     wait(stream);
   }
@@ -287,6 +289,10 @@ void Capture::finish_step() {
 void Capture::detach() {
   if (phase_ == Phase::closed) return;
   if (!journal_) return close();
+  if (journal_->broken()) {
+    poll();  // what it holds nobody else would find
+    return close();
+  }
   phase_ = Phase::closed;
   each_stream([](Stream& stream) {
     boost::system::error_code ignored;

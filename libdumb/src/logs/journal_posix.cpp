@@ -168,6 +168,11 @@ StreamPosition Journal::position(std::size_t stream) const {
 }
 
 ssize_t Journal::read(std::size_t stream, int fifo, char* block, std::size_t size) {
+  if (std::string& rescued = rescued_[stream]; !rescued.empty()) {
+    const std::size_t got = rescued.copy(block, size);
+    rescued.erase(0, got);
+    return static_cast<ssize_t>(got);
+  }
   if (broken_) return ::read(fifo, block, size);
   const int spool = spools_[stream].get();
   if (read_[stream] == size_[stream]) {
@@ -221,11 +226,25 @@ void Journal::commit() {
   keep_order();
 }
 
+/// The spools are emptied, or a later run would write again what is written from now on; what one of them
+/// still holds is kept in memory until it is read.
 void Journal::give_up() {
   broken_ = true;
-  for (const UniqueFd& spool : spools_) {
-    const int done = ::ftruncate(spool.get(), 0);
-    (void)done;
+  for (std::size_t stream = 0; stream < streams; ++stream) {
+    std::string& rescued = rescued_[stream];
+    rescued.resize(size_[stream] - read_[stream]);
+    std::size_t done = 0;
+    while (done < rescued.size()) {
+      const ssize_t got = ::pread(spools_[stream].get(), rescued.data() + done, rescued.size() - done,
+                                  static_cast<off_t>(read_[stream] + done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) break;
+      done += static_cast<std::size_t>(got);
+    }
+    rescued.resize(done);
+    size_[stream] = read_[stream] = 0;
+    const int emptied = ::ftruncate(spools_[stream].get(), 0);
+    (void)emptied;
   }
 }
 

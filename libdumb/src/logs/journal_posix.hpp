@@ -60,7 +60,9 @@ class Journal {
   /// Like read(2) on the FIFO, but by way of the spool; what an earlier program left there comes first.
   ssize_t read(std::size_t stream, int fifo, char* block, std::size_t size);
   /// Whether the spool holds what read() has not handed out.
-  bool pending(std::size_t stream) const noexcept { return read_[stream] != size_[stream]; }
+  bool pending(std::size_t stream) const noexcept {
+    return !rescued_[stream].empty() || read_[stream] != size_[stream];
+  }
   /// Whether it works still. A full disk ends it: reading goes on then, and a kill may cost bytes.
   bool broken() const noexcept { return broken_; }
 
@@ -85,6 +87,7 @@ class Journal {
   std::array<std::uint64_t, streams> read_{};     // handed out
   std::array<std::uint64_t, streams> punched_{};  // given back
   bool broken_ = false;  // there is no room for the spool: from now on bytes are only read
+  std::array<std::string, streams> rescued_;  // what a spool still held when that happened
   friend bool settle_cursor(Cursor& cursor);
   friend std::size_t settle_journals(const std::filesystem::path& directory);
 };

@@ -141,7 +141,7 @@ class LogService::Impl {
   void detach_all() {
     std::promise<void> done;
     asio::post(io_, [this, &done] {
-      flush_everything();
+      drain_queue();  // what is still in FIFOs is for whoever goes on
       const auto captures = captures_;
       for (const auto& [id, capture] : captures) capture->detach();
       captures_.clear();
