@@ -40,6 +40,8 @@ int run(const std::vector<std::string>& words) {
 int main(int argc, char** argv) {
   // A client or a reader of our output that goes away is an error of that write, not the end of the stack.
   std::signal(SIGPIPE, SIG_IGN);
+  // So is a file that may not grow (setrlimit(2)): it is a full disk.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     return run({argv + 1, argv + argc});
   } catch (const std::exception& error) {
