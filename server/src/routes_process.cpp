@@ -76,6 +76,12 @@ asio::awaitable<Result<engine::Capabilities>> capabilities(engine::Engine& engin
   co_return engine.capabilities();
 }
 
+asio::awaitable<Result<engine::Usage>> usage(engine::Engine& engine, Nothing, Nothing) {
+  auto running = engine.usage();
+  engine::Usage measured = co_await std::move(running);
+  co_return measured;
+}
+
 asio::awaitable<Result<engine::StackOperation>> up(engine::Engine& engine, Nothing,
                                                    engine::StackRequest body) {
   return engine.up(std::move(body));
@@ -138,6 +144,8 @@ std::vector<Route> process_routes() {
   out.push_back(
       make_route({.method = "GET", .path = "/process/capabilities", .summary = "Features this server has"},
                  &capabilities));
+  out.push_back(make_route(
+      {.method = "GET", .path = "/process/usage", .summary = "What the running processes use"}, &usage));
   out.push_back(make_route({.method = "GET",
                             .path = "/process/dependency-graph",
                             .summary = "What a process needs and what needs it"},

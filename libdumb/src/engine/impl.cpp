@@ -335,6 +335,9 @@ asio::awaitable<ProcessList> Engine::processes() {
 asio::awaitable<Result<ProcessDetail>> Engine::process(std::string name, std::string scope) {
   return impl_->process(std::move(name), std::move(scope));
 }
+asio::awaitable<Usage> Engine::usage() {
+  return impl_->usage();
+}
 Capabilities Engine::capabilities() const {
   return {};
 }

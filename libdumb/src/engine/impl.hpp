@@ -120,6 +120,9 @@ class Engine::Impl final : public supervisor::ServiceSource {
   std::string config_hash_of(const config::BlockRef& ref) const;
   /// The adopted process was launched with another configuration than it would be now.
   bool is_outdated(const supervisor::ServiceInfo& info) const;
+  // Resource use (usage.cpp)
+  asio::awaitable<void> sample_usage();
+  asio::awaitable<Usage> usage();
 
   // Background workers (workers.cpp)
   void start_workers();
@@ -288,6 +291,12 @@ class Engine::Impl final : public supervisor::ServiceSource {
     bool just_ran = false;     ///< the start under way follows a repair and needs none before it
   };
   Repair repair;
+  struct Measured {
+    supervisor::UsageMeter meter;
+    Usage last;
+    std::shared_ptr<supervisor::OneShot<bool>> under_way;
+  };
+  Measured measured;
   std::list<asio::cancellation_signal> background_workers;  // each ends one worker
   bool run_files_pending = false;                           // something changed since they were written
   bool run_files_writing = false;

@@ -298,6 +298,14 @@ std::vector<ServiceInfo> Supervisor::all() const {
   return infos;
 }
 
+std::vector<UsageTarget> Supervisor::usage_targets() const {
+  std::vector<UsageTarget> targets;
+  for (const auto& [name, unit] : impl_->units_) {
+    if (auto target = unit->usage_target()) targets.push_back(std::move(*target));
+  }
+  return targets;
+}
+
 asio::awaitable<void> Supervisor::idle() {
   // One step later, so that the completion that called this has returned.
   co_await asio::post(impl_->shared_.executor, asio::use_awaitable);

@@ -88,6 +88,19 @@ ServiceInfo Unit::info() const {
   return info;
 }
 
+std::optional<UsageTarget> Unit::usage_target() const {
+  if (!machine_.occupied() || !processes_) return std::nullopt;
+  UsageTarget target;
+  target.process_name = name_;
+  target.leader = child_.pid;
+  target.mark = mark_;
+  if (const ControlGroup* group = processes_->group()) target.group = group->directory();
+  target.run = order_;
+  target.since = started_steady_;
+  target.restarts = std::max<std::int64_t>(0, launches_ - 1);
+  return target;
+}
+
 OutcomeEvent Unit::start_event() {
   if (!start_event_) start_event_ = std::make_shared<OneShot<Outcome>>(shared_.executor);
   return start_event_;

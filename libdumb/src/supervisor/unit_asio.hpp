@@ -50,6 +50,7 @@ class Unit : public std::enable_shared_from_this<Unit> {
   const std::string& name() const noexcept { return name_; }
   bool idle() const noexcept { return tasks_ == 0 && !machine_.occupied(); }
   ServiceInfo info() const;
+  std::optional<UsageTarget> usage_target() const;
   std::uint64_t order() const noexcept { return order_; }
   const LaunchPlan& plan() const noexcept { return plan_; }
   /// Where the files of the launch are, without their suffixes.
@@ -133,6 +134,7 @@ class Unit : public std::enable_shared_from_this<Unit> {
   std::optional<WallTime> started_at_;
   std::optional<SteadyTime> started_steady_;
   std::uint64_t order_ = 0;
+  std::int64_t launches_ = 0;
   boost::asio::steady_timer timer_;
   boost::asio::posix::stream_descriptor exit_;
   boost::asio::steady_timer work_ended_;  // cancelled whenever a piece of work has ended

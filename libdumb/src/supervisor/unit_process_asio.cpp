@@ -129,6 +129,7 @@ Result<void> Unit::launch() {
     return child ? watched.error() : child.error();
   }
   child_ = std::move(*child);
+  ++launches_;
   processes_ = make_unit_processes(membership(), std::move(group), *shared_.table);
   started_at_ = shared_.clock->wall();
   started_steady_ = shared_.clock->now();

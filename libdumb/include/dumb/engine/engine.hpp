@@ -9,6 +9,7 @@
 #include <dumb/base/root.hpp>
 #include <dumb/config/manager.hpp>
 #include <dumb/engine/types.hpp>
+#include <dumb/engine/usage.hpp>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -42,6 +43,7 @@ struct Options {
   /// supervisor of this stack is asked to hand over. The configuration is read again after it. Empty: nobody
   /// is asked.
   std::function<Result<void>()> take_over;
+  std::chrono::milliseconds usage_interval{2'000};  ///< how long a measurement stands (LIF-172)
   bool strict_start = false;  ///< dependents of a service that failed wait until it is up (DEP-45)
 };
 
@@ -105,6 +107,9 @@ class Engine {
   boost::asio::awaitable<ProcessList> processes();
   boost::asio::awaitable<Result<ProcessDetail>> process(std::string process_name, std::string scope);
   Capabilities capabilities() const;
+  /// What the running services use (LIF-171). Measured on a worker, at most once per `usage_interval`, and
+  /// not while nobody asks; the first answer after a while takes a quarter of a second.
+  boost::asio::awaitable<Usage> usage();
   /// What happened, behind a cursor or lately (LIF-155). Waits for it when asked to; the end of the shutdown
   /// ends that.
   boost::asio::awaitable<Result<EventList>> events(EventQuery query);

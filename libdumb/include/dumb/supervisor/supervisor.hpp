@@ -12,6 +12,7 @@
 #include <dumb/supervisor/machine.hpp>
 #include <dumb/supervisor/readiness.hpp>
 #include <dumb/supervisor/restart_policy.hpp>
+#include <dumb/supervisor/usage.hpp>
 #include <dumb/supervisor/waits.hpp>
 #include <filesystem>
 #include <functional>
@@ -193,6 +194,8 @@ class Supervisor {
   /// Names whose process exists, in order of their start.
   std::vector<std::string> occupied() const;
   std::vector<ServiceInfo> all() const;
+  /// Services whose process exists, in order of their names, for take_usage_sample() on another thread.
+  std::vector<UsageTarget> usage_targets() const;
   /// Resolves when no process, work or wait is left. After refuse_starts() nothing of the supervisor is
   /// pending on the executor then.
   boost::asio::awaitable<void> idle();
