@@ -80,6 +80,15 @@ std::vector<CommandInfo> make_commands() {
        {},
        "Several services at the same time.",
        run_restart},
+      {"top",
+       "show what the services use, live",
+       {},
+       {{"--sort", "-s", "BY", "cpu (default), memory or name"},
+        {"--rounds", "-n", "N", "end after N rounds of two seconds"}},
+       "On a terminal until q is pressed; c, m and n sort. A pipe gets one round, with\n"
+       "--json one object per line and round. MEMORY is resident and swapped out, of\n"
+       "everything the service has started; CPU % is of one processor.",
+       run_top},
       {"logs",
        "print the end of a service's log",
        {{"NAME", "a service, or 'dumb' for the log of the server", Count::one}},

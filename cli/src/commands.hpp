@@ -20,6 +20,7 @@ Result<ExitCode> run_up(Context& context, const Invocation& invocation);
 Result<ExitCode> run_down(Context& context, const Invocation& invocation);
 Result<ExitCode> run_graph(Context& context, const Invocation& invocation);
 Result<ExitCode> run_plan(Context& context, const Invocation& invocation);
+Result<ExitCode> run_top(Context& context, const Invocation& invocation);
 Result<ExitCode> run_logs(Context& context, const Invocation& invocation);
 Result<ExitCode> run_events(Context& context, const Invocation& invocation);
 Result<ExitCode> run_config_validate(Context& context, const Invocation& invocation);

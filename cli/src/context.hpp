@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <dumb/base/error.hpp>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,13 @@
 #include "style.hpp"
 
 namespace dumb::cli {
+
+struct TerminalSize {
+  std::size_t columns = 0;  ///< 0: unknown
+  std::size_t rows = 0;
+};
+
+enum class Screen { normal, whole };
 
 /// What the program gets from the system. main() fills it with the real thing, tests with their own.
 struct Surroundings {
@@ -29,6 +37,12 @@ struct Surroundings {
   std::function<std::string(double)> local_time;  ///< "2026-02-11 12:00:05" of Unix seconds
   /// Waits; false when nobody reads the output any more.
   std::function<bool(std::chrono::milliseconds)> pause;
+  std::function<TerminalSize()> terminal_size;  ///< now
+  /// Takes the whole screen of the terminal and its keys, or gives them back as they were. A signal that ends
+  /// the program gives them back as well.
+  std::function<void(Screen)> screen;
+  /// Waits for a key; '\0' when none came in time, nullopt when the terminal has gone.
+  std::function<std::optional<char>(std::chrono::milliseconds)> key;
   /// Runs the tasks, at most `limit` at a time, on other threads; calls `tick` on this one every now and then
   /// until all have ended.
   std::function<void(std::vector<std::function<void()>> tasks, std::size_t limit,

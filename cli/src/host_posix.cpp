@@ -2,9 +2,11 @@
 
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
@@ -89,10 +91,66 @@ void run_concurrently(std::vector<std::function<void()>> tasks, std::size_t limi
   }
 }
 
+// A terminal has one screen and one set of modes; the signal handler needs them as well.
+termios modes_before{};
+volatile std::sig_atomic_t screen_taken = 0;
+volatile std::sig_atomic_t modes_changed = 0;
+
+bool put(std::string_view text) {
+  return ::write(STDOUT_FILENO, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
+// Only what a signal handler may do.
+bool give_screen_back() {
+  if (modes_changed != 0) ::tcsetattr(STDIN_FILENO, TCSANOW, &modes_before);
+  modes_changed = 0;
+  if (screen_taken == 0) return true;
+  screen_taken = 0;
+  return put("\x1b[0m\x1b[?25h\x1b[?1049l");
+}
+
+void change_screen(Screen screen) {
+  if (screen == Screen::normal) {
+    give_screen_back();
+    return;
+  }
+  if (::tcgetattr(STDIN_FILENO, &modes_before) == 0) {
+    termios modes = modes_before;
+    modes.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);  // keys at once; Ctrl-C stays a signal
+    modes_changed = 1;
+    ::tcsetattr(STDIN_FILENO, TCSANOW, &modes);
+  }
+  screen_taken = 1;
+  put("\x1b[?1049h\x1b[?25l\x1b[2J");
+}
+
+std::optional<char> wait_for_key(std::chrono::milliseconds time) {
+  const auto end = std::chrono::steady_clock::now() + time;
+  bool keyboard = ::isatty(STDIN_FILENO) == 1;
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return '\0';
+    std::array<pollfd, 2> watched{{{STDOUT_FILENO, 0, 0}, {keyboard ? STDIN_FILENO : -1, POLLIN, 0}}};
+    if (::poll(watched.data(), watched.size(), static_cast<int>(left.count())) < 0 && errno != EINTR) {
+      return std::nullopt;
+    }
+    if (watched[0].revents != 0) return std::nullopt;
+    if (watched[1].revents == 0) continue;
+    char key = 0;
+    if (::read(STDIN_FILENO, &key, 1) == 1 && key != 0) return key;
+    keyboard = false;
+  }
+}
+
+TerminalSize size_of_terminal() {
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return {};
+  return {size.ws_col, size.ws_row};
+}
+
 // Between the escape sequences of a coloured line: leave the terminal as it was, then die of the signal.
 extern "C" void end_by_signal(int number) {
-  static constexpr char plain[] = "\x1b[0m";
-  if (::write(STDOUT_FILENO, plain, sizeof plain - 1) < 0) ::_exit(128 + number);
+  if (!give_screen_back() || !put("\x1b[0m")) ::_exit(128 + number);
   std::signal(number, SIG_DFL);
   std::raise(number);
 }
@@ -108,8 +166,7 @@ Surroundings real_surroundings() {
   system.err = [](std::string_view text) { return write_all(STDERR_FILENO, text); };
   system.out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
   system.err_is_terminal = ::isatty(STDERR_FILENO) == 1;
-  winsize size{};
-  if (system.out_is_terminal && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) system.columns = size.ws_col;
+  if (system.out_is_terminal) system.columns = size_of_terminal().columns;
   if (system.out_is_terminal) {
     std::signal(SIGINT, end_by_signal);
     std::signal(SIGTERM, end_by_signal);
@@ -118,6 +175,9 @@ Surroundings real_surroundings() {
   system.now = [] { return unix_seconds(system_clock().wall()); };
   system.local_time = local_time_text;
   system.pause = pause_for;
+  system.terminal_size = size_of_terminal;
+  system.screen = change_screen;
+  system.key = wait_for_key;
   system.concurrently = run_concurrently;
   return system;
 }

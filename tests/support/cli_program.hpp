@@ -23,6 +23,16 @@ class CliProgram {
     system.now = [] { return 1'770'811'200.0; };  // 2026-02-11 12:00:00 UTC
     system.local_time = [](double seconds) { return "@" + std::to_string(static_cast<long long>(seconds)); };
     system.pause = [this](std::chrono::milliseconds) { return pauses-- > 0; };
+    system.terminal_size = [this] { return cli::TerminalSize{system.columns, rows}; };
+    system.screen = [this](cli::Screen screen) {
+      out += screen == cli::Screen::whole ? "<screen>" : "</screen>";
+    };
+    system.key = [this](std::chrono::milliseconds) -> std::optional<char> {
+      if (keys.empty()) return std::nullopt;
+      const char key = keys.front();
+      keys.erase(0, 1);
+      return key == '.' ? '\0' : key;
+    };
     system.concurrently = [](std::vector<std::function<void()>> tasks, std::size_t,
                              const std::function<void()>& tick) {
       for (const auto& task : tasks) task();
@@ -53,6 +63,8 @@ class CliProgram {
   std::vector<http::Request> requests;
   std::map<std::string, std::vector<Result<http::Response>>> answers;
   int pauses = 0;  ///< how often a follower may go on
+  std::size_t rows = 24;
+  std::string keys;  ///< pressed one after the other, '.' none in time; at the end the terminal goes away
   bool reader_gone = false;
 
  private:
