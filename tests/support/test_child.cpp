@@ -23,8 +23,8 @@
 //   --session              starts a child in a session of its own; prints "session PID"
 //   --deaf                 like --daemon, and that daemon ignores SIGTERM; prints "deaf PID"
 //   --serve-apart PORT     a daemon in a session of its own listens on PORT; prints "server PID"
-//   --bomb N MS            N processes that for MS milliseconds each start a replacement and end, every other
-//                          one in a session of its own; then they sleep. Prints "bomb"
+//   --bomb N G             N processes that each start a replacement and end, G times, every other one in a
+//                          session of its own; the last ones sleep. Prints "bomb"
 //   --burn MS              uses the processor for MS milliseconds of its time; prints "burnt"
 //   --allocate MIB         fills that much memory; prints "allocated"
 //   --open N               opens N descriptors; prints "opened"
@@ -131,15 +131,15 @@ bool daemonize(const std::string& what, bool deaf) {
   std::_Exit(0);
 }
 
-/// One of a fork bomb, which lasts until `until`.
-[[noreturn]] void bomb(long long until) {
-  for (bool odd = false; now_ms() < until; odd = !odd) {
-    ::poll(nullptr, 0, 40);
-    if (odd) ::setsid();
+/// One of a fork bomb; `generations` bounds how many processes there can ever be.
+[[noreturn]] void bomb(int generations) {
+  for (; generations > 0; --generations) {
+    ::poll(nullptr, 0, 60);
+    if (generations % 2 == 0) ::setsid();
     const pid_t child = ::fork();
-    if (child > 0) std::_Exit(0);
+    if (child != 0) std::_Exit(child > 0 ? 0 : 1);
   }
-  ::alarm(60);  // should nobody end it
+  ::alarm(30);  // should nobody end it
   sleeper();
 }
 
@@ -305,9 +305,9 @@ int main(int argc, char** argv) {
       ::close(fd);
     } else if (name == "--bomb") {
       const int count = std::atoi(value().c_str());
-      const long long until = now_ms() + std::atoll(value().c_str());
+      const int generations = std::atoi(value().c_str());
       for (int k = 0; k < count; ++k) {
-        if (::fork() == 0) bomb(until);
+        if (::fork() == 0) bomb(generations);
       }
       put("bomb\n");
     } else if (name == "--burn") {
