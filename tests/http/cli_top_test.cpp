@@ -28,10 +28,11 @@ class OnTerminal {
       ::execle(DUMB_CLI, "dumb-cli", "--url", url.c_str(), "top", nullptr, environment);
       ::_exit(127);
     }
+    REQUIRE(pid_ > 0);
     ::fcntl(terminal_, F_SETFL, O_NONBLOCK);
   }
   ~OnTerminal() {
-    if (!ended_) {
+    if (pid_ > 0 && !ended_) {
       ::kill(pid_, SIGKILL);
       ::waitpid(pid_, nullptr, 0);
     }
