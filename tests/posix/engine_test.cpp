@@ -77,8 +77,9 @@ TEST_CASE("what is asked for while the machine is being prepared happens after i
   asio::co_spawn(s.context, s.engine->boot(), [&](std::exception_ptr) { booted = true; });
   // Queued behind the first step of the boot and before its next one.
   std::optional<Result<engine::OperationReply>> stopped;
-  asio::co_spawn(s.context, s.engine->stop("Rid"),
-                 [&](std::exception_ptr, Result<engine::OperationReply> reply) { stopped = std::move(reply); });
+  asio::co_spawn(
+      s.context, s.engine->stop("Rid"),
+      [&](std::exception_ptr, Result<engine::OperationReply> reply) { stopped = std::move(reply); });
   CHECK(s.run(s.engine->start("nobody")).error().is(Errc::not_found));
   CHECK_FALSE(booted);
   const auto started = s.run(s.engine->start("Off"));

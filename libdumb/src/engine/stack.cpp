@@ -51,8 +51,8 @@ asio::awaitable<bool> Engine::Impl::healthy_now(std::string process_name) {
   co_return verdict.healthy;
 }
 
-/// Resolves when nothing moves data of services any more (LIF-123) and the services of the boot are queued, so
-/// that a stop reaches one that has not begun yet.
+/// Resolves when nothing moves data of services any more (LIF-123) and the services of the boot are queued,
+/// so that a stop reaches one that has not begun yet.
 asio::awaitable<void> Engine::Impl::first_start_queued() {
   while (holding_operations && !shutting_down) {
     const auto event = boot_event;
