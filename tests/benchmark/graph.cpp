@@ -7,16 +7,22 @@
 // serialising an answer that is already a JSON value. Prints medians and ratios; CPU time of one thread.
 #include <malloc.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/io_context.hpp>
 #include <boost/json.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <dumb/base/codec.hpp>
+#include <dumb/engine/engine.hpp>
 #include <dumb/graph/answer.hpp>
 #include <dumb/graph/drawing.hpp>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -207,45 +213,63 @@ json::object sixty() {
   return document;
 }
 
-void answers(int runs) {
-  const config::Snapshot config(sixty(), {}, 1);
-  const graph::Model model(config, catalog::Catalog::embedded());
-  const graph::Ordering ordering = graph::order_of(model);
-  graph::Statuses statuses;
-  json::array processes;
-  for (const config::BlockRef& ref : config.blocks()) {
-    statuses[ref.process_name] = "running";
-    json::object entry;
-    for (const char* member : {"name", "process_name", "key", "config_key"}) entry[member] = ref.process_name;
-    entry["enabled"] = ref.enabled;
-    entry["config"] = graph::shown_config(config.block(ref));
-    for (const char* member : {"version", "repo_url", "sponsorship_url", "instance_name"})
-      entry[member] = nullptr;
-    processes.push_back(std::move(entry));
+/// A directory of this run's own, removed at its end.
+class Directory {
+ public:
+  Directory() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "dumb-bench-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary directory");
+    path_ = pattern;
   }
-  const std::vector<Index>& all = model.by_name();
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+  ~Directory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// Whole answers of a real engine: entries, states, model and text.
+void answers(int runs) {
+  const Directory directory;
+  std::filesystem::create_directory(directory.path() / "config");
+  std::ofstream(directory.path() / "config/dumb_config.json") << json::serialize(sixty());
+  boost::asio::io_context context;
+  engine::Options options;
+  options.root = Root(directory.path());
+  options.log_to_standard_output = false;
+  auto opened = engine::Engine::open(context, std::move(options));
+  if (!opened) throw std::runtime_error(opened.error().to_string());
+  engine::Engine& engine = **opened;
+  std::vector<std::string> all;
+  for (const config::BlockRef& ref : engine.config()->blocks()) {
+    if (ref.enabled) all.push_back(ref.process_name);
+  }
   std::size_t bytes = 0;
-  const auto one = [&](Index index) {
-    graph::GraphAnswer answer =
-        graph::answer(model, ordering, statuses, index, graph::Scope::runtime, WallTime{});
-    answer.processes = processes;
-    return json::serialize(codec::encode(answer));
+  const auto one = [&](const std::string& name) {
+    const auto answer = engine.dependency_graph(name, "runtime");
+    return json::serialize(codec::encode(answer.value()));
   };
   constexpr int rounds = 20;
   const auto count = static_cast<double>(all.size() * rounds);
   const double own = measure(runs, [&] {
     for (int round = 0; round < rounds; ++round) {
-      for (const Index index : all) bytes += one(index).size();
+      for (const std::string& name : all) bytes += one(name).size();
     }
   });
   std::vector<json::value> values;
-  for (const Index index : all) values.push_back(json::parse(one(index)));
+  for (const std::string& name : all) values.push_back(json::parse(one(name)));
   const double floor = measure(runs, [&] {
     for (int round = 0; round < rounds; ++round) {
       for (const json::value& value : values) bytes += json::serialize(value).size();
     }
   });
-  std::printf("dependency graph of a stack of %zu services, %.1f kB each\n", all.size(),
+  std::printf("dependency graph of a stack of %zu services (%zu processes), %.1f kB each\n", all.size(),
+              engine.config()->blocks().size(),
               static_cast<double>(json::serialize(values[0]).size()) / 1000);
   std::printf("  answers per CPU second        %8.0f\n", count * 1000 / own);
   std::printf("  only serialising their JSON   %8.0f   ratio %.2f\n", count * 1000 / floor, own / floor);

@@ -222,6 +222,31 @@ TEST_CASE("the dependency graph of a process is told as the frontend reads it",
   }
 }
 
+TEST_CASE("the entries of a dependency graph follow the configuration and the versions found",
+          "[server][DEP-22][DEP-32]") {
+  json::object services = family();
+  services["front"].as_object()["enabled"] = false;
+  Stack stack(services);
+  const auto entry = [&](std::string_view name) {
+    const json::object graph = object_of(stack.get("/process/dependency-graph?process_name=app"));
+    for (const json::value& process : graph.at("processes").as_array()) {
+      if (process.at("process_name").as_string() == name) return process;
+    }
+    throw std::runtime_error("no such entry");
+  };
+  CHECK_FALSE(entry("Front").at("enabled").as_bool());
+  CHECK(entry("DUMB API").at("version").is_null());
+  object_of(stack.post("/process/up", names_body({"front"})));
+  CHECK(entry("Front").at("enabled").as_bool());
+  CHECK(entry("Front").at("config").at("enabled").as_bool());
+  const json::object list = object_of(stack.get("/process/processes"));
+  for (const json::value& process : list.at("processes").as_array()) {
+    if (process.at("process_name").as_string() != "DUMB API") continue;
+    CHECK(process.at("version").is_string());
+    CHECK(entry("DUMB API").at("version") == process.at("version"));
+  }
+}
+
 TEST_CASE("no secret of a wait leaves through the dependency graph", "[server][DEP-32][DEP-14]") {
   json::object services = family();
   services["app"].as_object()["wait_for_url"] = json::value(

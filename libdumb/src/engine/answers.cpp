@@ -48,8 +48,7 @@ bool manual_update(const config::BlockRef& ref, const json::object& block) {
 }
 
 bool is_running(const supervisor::ServiceInfo& info) {
-  return info.state == supervisor::State::running ||
-         (info.state == supervisor::State::stopping && info.pid > 0);
+  return supervisor::is_running(info.state, info.pid);
 }
 
 /// What the wall clock will show at an instant of the monotonic one.
@@ -325,7 +324,9 @@ asio::awaitable<ProcessList> Engine::Impl::processes() {
   for (const config::BlockRef& ref : snapshot->blocks()) {
     ProcessEntry entry = entry_of(*snapshot, ref);
     entry.version = found[index++];
-    last_versions[ref.process_name] = entry.version;
+    auto& last = last_versions[ref.process_name];
+    if (last != entry.version) shown_processes_.reset();
+    last = entry.version;
     list.processes.push_back(std::move(entry));
   }
   co_return list;

@@ -39,14 +39,32 @@ bool Engine::Impl::is_one_shot(const std::string& process_name) const {
   return false;
 }
 
+/// The `status` of status() alone, which needs no reasons.
 graph::Statuses Engine::Impl::statuses() const {
   graph::Statuses out;
-  const graph::ProcessStates states = process_states();
   for (const config::BlockRef& ref : config()->blocks()) {
-    const Result<ServiceStatus> known = status(ref.process_name, &states);
-    if (known) out[ref.process_name] = known->status;
+    const bool running = is_api(ref) || supervisor.running(ref.process_name);
+    out[ref.process_name] = running ? "running" : "stopped";
   }
   return out;
+}
+
+/// DEP-32. Built once for each configuration, and again when a list of the processes has found other
+/// versions.
+const json::array& Engine::Impl::shown_processes() const {
+  const config::SnapshotPtr snapshot = config();
+  if (shown_processes_ && shown_generation_ == snapshot->generation()) return *shown_processes_;
+  json::array shown;
+  for (const config::BlockRef& ref : snapshot->blocks()) {
+    ProcessEntry entry = entry_of(*snapshot, ref);
+    entry.config = graph::shown_config(entry.config);
+    if (const auto found = last_versions.find(ref.process_name); found != last_versions.end())
+      entry.version = found->second;
+    shown.push_back(codec::encode(entry));
+  }
+  shown_processes_ = std::move(shown);
+  shown_generation_ = snapshot->generation();
+  return *shown_processes_;
 }
 
 Result<graph::GraphAnswer> Engine::Impl::dependency_graph(std::string_view process_name,
@@ -58,14 +76,7 @@ Result<graph::GraphAnswer> Engine::Impl::dependency_graph(std::string_view proce
   if (!process) return process.error();
   graph::GraphAnswer answer =
       graph::answer(model, ordering(), statuses(), *process, *wanted, system_clock().wall());
-  const config::SnapshotPtr snapshot = config();
-  for (const config::BlockRef& ref : snapshot->blocks()) {
-    ProcessEntry entry = entry_of(*snapshot, ref);
-    entry.config = graph::shown_config(entry.config);
-    if (const auto found = last_versions.find(ref.process_name); found != last_versions.end())
-      entry.version = found->second;
-    answer.processes.push_back(codec::encode(entry));
-  }
+  answer.processes = shown_processes();
   return answer;
 }
 

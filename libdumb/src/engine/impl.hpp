@@ -166,6 +166,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   /// Whether an enabled service waits for the end of this one with code 0 (LIF-142).
   bool is_one_shot(const std::string& process_name) const;
   graph::Statuses statuses() const;
+  const json::array& shown_processes() const;
   const graph::Model& dependencies() const;
   const graph::Ordering& ordering() const;
   /// Its restart policy has something in mind, now or when a crash loop is over.
@@ -304,6 +305,8 @@ class Engine::Impl final : public supervisor::ServiceSource {
  private:
   mutable std::unique_ptr<graph::Model> model_;  // of the configuration it was last asked for
   mutable std::optional<graph::Ordering> ordering_;
+  mutable std::optional<json::array> shown_processes_;  // of shown_generation_ and last_versions
+  mutable std::uint64_t shown_generation_ = 0;
   mutable std::unique_ptr<logs::Redactor> redactor_;  // of the configuration's generation below
   mutable std::uint64_t redactor_generation_ = 0;
 };

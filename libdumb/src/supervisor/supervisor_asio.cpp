@@ -261,6 +261,11 @@ ServiceInfo Supervisor::info(std::string_view process_name) const {
   return info;
 }
 
+bool Supervisor::running(std::string_view process_name) const {
+  const auto unit = impl_->find(process_name);
+  return unit && is_running(unit->machine().state(), unit->machine().occupied() ? unit->machine().pid() : 0);
+}
+
 bool Supervisor::busy(std::string_view process_name) const {
   const auto unit = impl_->find(process_name);
   return unit && unit->machine().busy();

@@ -106,6 +106,11 @@ struct SupervisorOptions {
   std::function<double()> chance = {};  ///< random numbers from 0 to 1; empty: the supervisor's own
 };
 
+/// What the API calls running: a process that is up, or one that is being stopped and still there.
+constexpr bool is_running(State state, pid_t pid) noexcept {
+  return state == State::running || (state == State::stopping && pid > 0);
+}
+
 /// What is known of one service (LIF-58); what belongs to a process is there while that process exists.
 struct ServiceInfo {
   std::string process_name;
@@ -185,6 +190,8 @@ class Supervisor {
 
   /// The service's state; `stopped` for a name never started.
   ServiceInfo info(std::string_view process_name) const;
+  /// is_running() of its state and process.
+  bool running(std::string_view process_name) const;
   /// A start, stop or restart is under way.
   bool busy(std::string_view process_name) const;
   bool stopping(std::string_view process_name) const;
