@@ -65,6 +65,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
 
   // ServiceSource (source.cpp)
   asio::awaitable<Result<void>> setup(std::string process_name) override;
+  asio::awaitable<Result<void>> set_up_now(std::string process_name);
   Result<supervisor::WaitPlan> waits(const std::string& process_name) override;
   Result<supervisor::LaunchPlan> launch_plan(const std::string& process_name) override;
   supervisor::StopPlan stop_plan(const std::string& process_name) override;
@@ -249,6 +250,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   supervisor::Supervisor supervisor;
   setup::VersionCache versions;
   Gate save_gate;
+  Gate setup_gate;  // LIF-37
   Gate probe_gate;  // TCP probes of health checks under way (LIF-87)
   Phase phase = Phase::initializing;
   WallTime started_at;

@@ -83,13 +83,42 @@ asio::awaitable<Result<void>> Engine::Impl::setup(std::string process_name) {
   if (companions.contains(process_name)) co_return Result<void>();
   auto found = find_configured(process_name);
   if (!found) co_return found.error();
-  config::BlockRef ref = *found;
+  const config::BlockRef ref = *found;
+  const Error cancelled(Errc::cancelled, "the start was cancelled", ref.process_name);
   // Two writers would spoil the database.
   while (ref.config_key == "plex" && repair.ended) {
     const auto event = repair.ended;
     const std::optional<bool> over = co_await supervisor::OneShot<bool>::wait(event);
-    if (!over) co_return Error(Errc::cancelled, "the start was cancelled", ref.process_name);
+    if (!over) co_return cancelled;
   }
+  const bool is_set_up = service_of(ref) == nullptr || set_up.contains(ref.process_name);
+  if (is_set_up && !api_start.contains(ref.process_name)) {
+    port_changes.erase(ref.process_name);
+    bounded_waits.erase(ref.process_name);
+    refresh_generated(ref);
+    co_return Result<void>();
+  }
+  const bool entered = co_await setup_gate.enter();
+  if (!entered) {
+    api_start.erase(ref.process_name);
+    co_return cancelled;
+  }
+  const Gate::Held place(setup_gate);
+  if (shutting_down) {
+    // Its turn came because others were called off; so will it be.
+    const auto never = std::make_shared<supervisor::OneShot<bool>>(context.get_executor());
+    co_await supervisor::OneShot<bool>::wait(never);
+    co_return cancelled;
+  }
+  const Result<void> done = co_await set_up_now(process_name);
+  co_return done;
+}
+
+/// LIF-37: with a place held.
+asio::awaitable<Result<void>> Engine::Impl::set_up_now(std::string process_name) {
+  auto found = find_configured(process_name);
+  if (!found) co_return found.error();
+  const config::BlockRef ref = *found;
   port_changes.erase(ref.process_name);
   bounded_waits.erase(ref.process_name);  // of a start whose setup had failed
   if (api_start.erase(ref.process_name) != 0) {
