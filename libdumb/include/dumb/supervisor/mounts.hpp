@@ -1,23 +1,17 @@
 #pragma once
 
 #include <chrono>
+#include <dumb/base/mounts.hpp>
 #include <dumb/base/result.hpp>
 #include <filesystem>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace dumb::supervisor {
 
-struct Mount {
-  std::filesystem::path point;  ///< octal escapes decoded
-  std::string type;             ///< "fuse.rclone"
-  std::string source;
-  std::string root{};  ///< which directory of the file system stands there
-};
+using dumb::Mount;
+using dumb::parse_mountinfo;
 
-/// Lines of a mountinfo file (proc(5), /proc/pid/mountinfo); malformed lines are skipped. Pure.
-std::vector<Mount> parse_mountinfo(std::string_view text);
 /// The mounts of this process now.
 std::vector<Mount> read_mounts();
 /// Whether `point` is exactly a mount point, lexically normalised. Never touches the path.
