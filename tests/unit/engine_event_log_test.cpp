@@ -143,6 +143,15 @@ TEST_CASE("torn, foreign and repeated lines are passed over", "[engine][LIF-153]
         Numbers{2, 3});
   const auto closed = engine::closing_line(3);
   CHECK_FALSE(engine::read_events("", line + closed.substr(0, closed.size() - 1), 10).orderly);
+  // Nor is a number taken that no run can have reached: the next one would have no room.
+  const std::string beyond = "9223372036854775807";
+  std::string damaged = stored(2);
+  damaged.replace(damaged.find("\"seq\":2") + 6, 1, beyond);
+  const auto huge = engine::read_events("", stored(1) + damaged, 10);
+  CHECK(numbers(huge.events) == Numbers{1});
+  CHECK(huge.next == 2 + engine::numbers_left_out);
+  CHECK(engine::read_events("", stored(1) + "{\"closed\":" + beyond + "}\n", 10).next ==
+        2 + engine::numbers_left_out);
   const auto noise = engine::read_events("", std::string(3, '\0') + "\n\n\n", 10);
   CHECK(noise.events.empty());
   CHECK(noise.next == 1);

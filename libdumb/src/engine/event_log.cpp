@@ -10,6 +10,10 @@
 namespace dumb::engine {
 namespace {
 
+/// Greatest number that a file is believed: a client may keep numbers as doubles, and counting on from
+/// here never overflows.
+constexpr std::int64_t greatest_number = std::int64_t{1} << 53;
+
 /// Text of one line, without its end.
 struct Line {
   std::string_view text;
@@ -45,13 +49,14 @@ class Reader {
       return;
     }
     if (const json::value* closed = value->get_object().if_contains("closed")) {
-      if (closed->is_int64()) last_ = std::max(last_, closed->get_int64());
-      out_.orderly = closed->is_int64() && line.whole;
+      const bool number = closed->is_int64() && closed->get_int64() <= greatest_number;
+      if (number) last_ = std::max(last_, closed->get_int64());
+      out_.orderly = number && line.whole;
       return;
     }
     auto event = codec::from_json<Event>(*value);
     out_.orderly = false;
-    if (!event || event->seq <= last_ || event->state.empty()) return;
+    if (!event || event->seq <= last_ || event->seq > greatest_number || event->state.empty()) return;
     last_ = event->seq;
     out_.events.push_back(std::move(*event));
   }
