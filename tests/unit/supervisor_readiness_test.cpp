@@ -161,6 +161,12 @@ TEST_CASE("notifications are read line by line, unknown ones are ignored", "[sup
   CHECK(parse_notification("STATUS=") == Notification{false, false, ""});
   CHECK(parse_notification("STATUS= a\tb\x1B[1m \xFF ").status == "a b [1m \xEF\xBF\xBD");
   CHECK(parse_notification("STATUS=" + std::string(5000, 'x')).status == std::string(200, 'x'));
+  // The limit is one of what is shown, and divides no character.
+  CHECK(parse_notification("STATUS=" + std::string(150, '\x80')).status->size() == 198);
+  CHECK(parse_notification("STATUS=" + std::string(199, 'x') + "\xC3\xA4 more").status ==
+        std::string(199, 'x'));
+  CHECK(parse_notification("STATUS=" + std::string(198, 'x') + "\xC3\xA4 more").status ==
+        std::string(198, 'x') + "\xC3\xA4");
 }
 
 TEST_CASE("a line is found by text or by regular expression", "[supervisor][CFG-110]") {

@@ -166,7 +166,13 @@ class Reader {
 
 /// A status line as it may be shown.
 std::string shown_status(std::string_view raw) {
-  std::string text = text::to_utf8(raw.substr(0, most_status));
+  constexpr std::size_t longest_character = 4;
+  std::string text = text::to_utf8(raw.substr(0, most_status + longest_character - 1));
+  if (text.size() > most_status) {
+    std::size_t size = most_status;
+    while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80U) --size;
+    text.resize(size);
+  }
   for (char& c : text) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
   }
