@@ -4,7 +4,7 @@ foreach(sanitizer asan tsan)
   if(sanitizer STREQUAL "tsan")
     set(configurations Long)
   else()
-    set(configurations Full Long)
+    set(configurations Full Fuzz Long)
   endif()
   add_test(NAME ${sanitizer}.suite CONFIGURATIONS ${configurations}
     COMMAND ${CMAKE_CTEST_COMMAND} --test-dir ${PROJECT_SOURCE_DIR}/build/${sanitizer} -L "^(unit|posix)$"
@@ -12,12 +12,17 @@ foreach(sanitizer asan tsan)
   set_tests_properties(${sanitizer}.suite PROPERTIES LABELS ${sanitizer} TIMEOUT 900 RUN_SERIAL ON)
 endforeach()
 
-add_test(NAME example.quickstart CONFIGURATIONS Full Long
+add_test(NAME example.quickstart CONFIGURATIONS Full Fuzz Long
   COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/readme.py --source ${PROJECT_SOURCE_DIR} --quickstart)
-add_test(NAME example.readme CONFIGURATIONS Full Long
+add_test(NAME example.readme CONFIGURATIONS Full Fuzz Long
   COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/readme.py --source ${PROJECT_SOURCE_DIR} --build ${PROJECT_BINARY_DIR})
 set_tests_properties(example.quickstart example.readme PROPERTIES LABELS example TIMEOUT 900 RUN_SERIAL ON)
 
 add_test(NAME unit.simulation CONFIGURATIONS Long
   COMMAND dumb-unit-tests "[simulation]")
 set_tests_properties(unit.simulation PROPERTIES LABELS unit TIMEOUT 900 ENVIRONMENT DUMB_TEST_SCHEDULES=1000000)
+
+# Every libFuzzer target for 60 s, as many at once as there are cores.
+add_test(NAME fuzz.targets CONFIGURATIONS Fuzz Long
+  COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/run --seconds 60)
+set_tests_properties(fuzz.targets PROPERTIES LABELS fuzz TIMEOUT 1500 RUN_SERIAL ON)

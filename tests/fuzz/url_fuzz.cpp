@@ -7,7 +7,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   if (const auto url = dumb::http::parse_url(text)) {
-    if (url->display().find('@') != std::string::npos && url->target.find('@') == std::string::npos) std::abort();
+    if (url->display().find('@') != std::string::npos && url->target.find('@') == std::string::npos)
+      std::abort();
   }
   dumb::text::percent_decode(text, dumb::text::Plus::blank);
   if (const auto words = dumb::text::shell_words(text)) {
