@@ -306,9 +306,9 @@ int main(int argc, char** argv) {
   if (argc > 3) setting.children = static_cast<std::size_t>(std::max(1, std::atoi(argv[3])));
   if (argc > 4) setting.runs = std::max(1, std::atoi(argv[4]));
   if (argc > 5) setting.idle_seconds = std::max(1, std::atoi(argv[5]));
-  char scratch[] = "/tmp/dumb-bench.XXXXXX";
-  if (::mkdtemp(scratch) == nullptr) fail("no scratch directory");
-  ::chmod(scratch, 0755);
+  std::string scratch = (fs::temp_directory_path() / "dumb-bench.XXXXXX").native();
+  if (::mkdtemp(scratch.data()) == nullptr) fail("no scratch directory");
+  ::chmod(scratch.c_str(), 0755);
   setting.scratch = scratch;
   const bool s6 = ::access("/usr/bin/s6-svscan", X_OK) == 0 || ::access("/bin/s6-svscan", X_OK) == 0;
   if (!s6) std::printf("s6-svscan is missing (apt-get install s6): its rows are left out\n");

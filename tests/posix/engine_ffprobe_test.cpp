@@ -116,6 +116,29 @@ TEST_CASE("the ffprobe monitor follows its configuration while it runs", "[engin
   REQUIRE(test::run_until(b.context, [&] { return b.log.contains("idle: no sonarr or radarr runs"); }));
 }
 
+TEST_CASE("an ffprobe monitor with nothing to watch sleeps until something changes", "[engine][LIF-131]") {
+  Bench b;
+  std::size_t looks = 0;
+  b.watch.settings = [&] {
+    ++looks;
+    return b.settings;
+  };
+  b.watch.changes = std::make_shared<asio::steady_timer>(b.context);
+  b.running = false;
+  b.settings.interval = 1ms;
+  b.begin();
+  REQUIRE(test::run_until(b.context, [&] { return b.log.contains("idle: no sonarr or radarr runs"); }));
+  const std::size_t before = looks;
+  const auto later = std::chrono::steady_clock::now() + 50ms;
+  REQUIRE(test::run_until(b.context, [&] { return std::chrono::steady_clock::now() > later; }));
+  CHECK(looks < before + 5);  // the round that found it idle may still have been under way
+  b.running = true;
+  b.watch.changes->cancel();
+  REQUIRE(test::run_until(b.context, [&] { return !b.asked().empty(); }));
+  b.settings.enabled = false;
+  REQUIRE(test::run_until(b.context, [&] { return b.log.contains("the ffprobe monitor is off"); }));
+}
+
 TEST_CASE("a read that fails or takes too long is reported and does not end the monitor",
           "[engine][LIF-131][LIF-136]") {
   Bench b;

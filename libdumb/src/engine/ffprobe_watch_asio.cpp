@@ -1,5 +1,6 @@
 #include "engine/ffprobe_watch_asio.hpp"
 
+#include <algorithm>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -16,6 +17,9 @@ namespace {
 
 namespace asio = boost::asio;
 using Outcome = Result<supervisor::HelperResult>;
+
+constexpr std::chrono::hours no_limit{24};
+constexpr std::chrono::milliseconds settling{100};  // changes come in crowds
 
 /// The reads under way. Their handlers keep it alive, and it refers to nothing of the owner: a read that
 /// sleeps uninterruptibly may end long after the watch.
@@ -81,6 +85,12 @@ asio::awaitable<void> one_cycle(std::shared_ptr<FfprobeWatch> watch, std::shared
   }
 }
 
+/// Only a change can give it something to do.
+bool idle(const FfprobeWatch& watch, const Reads& reads) {
+  if (!watch.changes || !reads.open.empty() || !reads.ended.empty()) return false;
+  return !watch.settings().enabled || watch.targets().empty();
+}
+
 }  // namespace
 
 asio::awaitable<void> watch_ffprobe(FfprobeWatch given) {
@@ -96,7 +106,12 @@ asio::awaitable<void> watch_ffprobe(FfprobeWatch given) {
     } catch (const std::exception& error) {
       watch->log->error("ffprobe monitor: " + std::string(error.what()));
     }
-    const std::chrono::milliseconds interval = watch->settings().interval;
+    std::chrono::milliseconds interval = watch->settings().interval;
+    if (idle(*watch, *reads)) {
+      going = co_await supervisor::pause_for(*watch->changes, no_limit);
+      if (!going) break;
+      interval = std::min(interval, settling);
+    }
     going = co_await supervisor::pause_for(timer, interval);
   }
   // What is killed here ends at once, unless the kernel does not let go of it.

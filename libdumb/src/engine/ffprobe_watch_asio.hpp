@@ -2,6 +2,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <dumb/base/log.hpp>
 #include <dumb/supervisor/helper.hpp>
@@ -26,6 +27,9 @@ struct FfprobeWatch {
   std::function<std::vector<FfprobeTarget>()> targets;
   std::function<supervisor::LaunchSpec()> launch;  ///< environment, directory and identity of a read
   char state = 'D';                                ///< what makes an ffprobe count as hanging
+  /// Cancelled by the owner when settings or targets may have changed. With it, a monitor that is off or has
+  /// nothing to watch sleeps until then; without it, it looks once an interval.
+  std::shared_ptr<boost::asio::steady_timer> changes;
 };
 
 /// Runs the monitor until it is cancelled. Its reads are killed then; one that sleeps uninterruptibly and

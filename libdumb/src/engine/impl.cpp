@@ -117,6 +117,7 @@ Engine::Impl::Impl(asio::io_context& io, Options opened, catalog::Catalog known,
   manager->on_change([this](const std::vector<JsonPath>&) {
     configure_logs();
     follow_restart_rules();
+    ffprobe_changes->cancel();
     call_off_disabled();
   });
 }

@@ -239,6 +239,8 @@ class Engine::Impl final : public supervisor::ServiceSource {
   };
 
   asio::io_context& context;
+  /// Cancelled when what the ffprobe monitor watches may have changed.
+  const std::shared_ptr<asio::steady_timer> ffprobe_changes = std::make_shared<asio::steady_timer>(context);
   Options options;
   UniqueFd lock;  // of the run directory
   catalog::Catalog catalog;

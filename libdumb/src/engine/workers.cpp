@@ -30,6 +30,7 @@ void Engine::Impl::stop_workers() {
 
 FfprobeWatch Engine::Impl::ffprobe_watch() {
   FfprobeWatch watch;
+  watch.changes = ffprobe_changes;
   watch.workers = &workers;
   watch.log = &log;
   watch.settings = [this] { return ffprobe_settings(config()->effective()); };
