@@ -86,6 +86,12 @@ std::string signals_text(const std::vector<Signal>& signals) {
   return text::join(words, ", ");
 }
 
+std::string_view condition_words(const std::optional<graph::Condition>& condition) {
+  if (condition == graph::Condition::healthy) return ", must be healthy";
+  if (condition == graph::Condition::completed_successfully) return ", must have ended well";
+  return "";
+}
+
 std::string cycle_sentence(const graph::Cycle& cycle) {
   std::string out = fmt::format("{} wait for each other ({})", enumeration(cycle.members), cycle.message);
   std::vector<std::string> relaxed;

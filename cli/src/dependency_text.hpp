@@ -12,6 +12,8 @@ namespace dumb::cli {
 std::string_view signal_words(graph::Signal signal) noexcept;
 /// Each word once: "mount, provider".
 std::string signals_text(const std::vector<graph::Signal>& signals);
+/// ", must be healthy", or nothing: what is waited for beyond the start.
+std::string_view condition_words(const std::optional<graph::Condition>& condition);
 
 /// "A and B wait for each other (A -> B -> A): ...".
 std::string cycle_sentence(const graph::Cycle& cycle);

@@ -29,8 +29,10 @@ std::vector<Cell> waits_of(const std::vector<const graph::PlanEdge*>& edges, con
     const bool begun = step != nullptr && step->waited_seconds;
     const bool last = begun && step->last_need == edge->target && edges.size() > 1;
     const std::string_view note = edge->relaxed ? "; not waited for" : last ? "; came last" : "";
-    cells.push_back({printable(fmt::format("{} ({}{})", edge->target, signals_text(edge->signals), note)),
-                     edge->relaxed ? Color::dim : Color::none});
+    const std::string_view condition = condition_words(edge->condition);
+    cells.push_back(
+        {printable(fmt::format("{} ({}{}{})", edge->target, signals_text(edge->signals), condition, note)),
+         edge->relaxed ? Color::dim : Color::none});
   }
   if (cells.empty()) cells.push_back({"-", Color::dim});
   return cells;

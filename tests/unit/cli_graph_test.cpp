@@ -309,3 +309,17 @@ TEST_CASE("every signal has words of its own kind", "[cli][DEP-10]") {
   CHECK(cli::signals_text({Signal::core_service_map, Signal::non_core_dependency_map,
                            Signal::wait_for_url}) == "needs it, URL");
 }
+
+TEST_CASE("plan says when a start is not all that is waited for", "[cli][DEP-10][DEP-36]") {
+  graph::Plan plan = sample_plan();
+  plan.edges[0] = edge("Riven Backend", "PostgreSQL", {Signal::depends_on});
+  plan.edges[0].condition = graph::Condition::healthy;
+  plan.edges[3] = edge("Zilean", "PostgreSQL", {Signal::depends_on});
+  plan.edges[3].condition = graph::Condition::completed_successfully;
+  CliProgram program;
+  program.answer(std::string(plan_call), body_of(plan));
+  program.answer("GET /process/stack-operation", body_of(engine::StackOperation()));
+  CHECK(program.run({"plan"}) == 0);
+  CHECK_THAT(program.out, Contains("PostgreSQL (depends_on, must be healthy)"));
+  CHECK_THAT(program.out, Contains("PostgreSQL (depends_on, must have ended well)"));
+}

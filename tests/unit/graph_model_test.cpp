@@ -158,6 +158,19 @@ TEST_CASE("depends_on names processes and conditions", "[graph][DEP-10][DEP-42][
   CHECK(condition("B") == Condition::healthy);
   CHECK(condition("C") == Condition::completed_successfully);
   CHECK(condition("PG") == Condition::started);
+  const graph::Plan plan = plan_of(model);
+  std::map<std::string, std::string> shown;
+  for (const graph::PlanEdge& edge : plan.edges) {
+    shown[edge.target] = graph::label_of(edge.signals, edge.condition);
+    CHECK(codec::encode(edge).as_object().contains("condition") ==
+          (edge.target == "B" || edge.target == "C"));
+  }
+  CHECK(shown["B"] == "depends_on: healthy");
+  CHECK(shown["C"] == "depends_on: completed_successfully");
+  CHECK(shown["PG"] == "depends_on");
+  CHECK(graph::to_dot(plan).find("label=\"depends_on: healthy\"") != std::string::npos);
+  CHECK(graph::to_mermaid(plan).find("|depends_on: healthy|") != std::string::npos);
+  CHECK(graph::to_tree(plan, {.root = "A"}).find("B [depends_on: healthy]") != std::string::npos);
   CHECK(missing_of(model, "A") ==
         "depends_on  invalid error, depends_on A invalid error, depends_on D disabled error, depends_on D "
         "invalid "
@@ -321,7 +334,9 @@ TEST_CASE("a chain of a hundred thousand needs no stack", "[graph][DEP-47]") {
   const auto answer =
       graph::answer(model, ordering, {}, *model.find(last), graph::Scope::runtime, WallTime{});
   CHECK(answer.startup_stages.size() == length);
-  CHECK(graph::blocking_chain(model, {{last, {.state = "waiting"}}}, *model.find(last)).size() == 1);
+  CHECK(
+      graph::blocking_chain(model, graph::order_of(model), {{last, {.state = "waiting"}}}, *model.find(last))
+          .size() == 1);
   CHECK(text::split(graph::to_tree(plan, {.root = last}), '\n').size() == 66);
 }
 
@@ -366,51 +381,4 @@ TEST_CASE("a tree shows what needs what, once", "[graph][DEP-36]") {
         "Echo\n");
   CHECK(graph::to_tree(plan, {.root = "Zurg w/ Riven"}) == "Zurg w/ Riven\n");
   CHECK(graph::to_tree(plan, {.root = "Nobody"}).empty());
-}
-
-TEST_CASE("a reason names the chain to the root cause", "[graph][DEP-45][LIF-45]") {
-  const graph::Model model = model_of(R"({
-    "zurg":{"instances":{"R":{"enabled":true,"core_service":"riven","process_name":"Zurg w/ Riven","port":9090}}},
-    "rclone":{"instances":{"R":{"enabled":true,"core_service":"riven","process_name":"Rclone w/ Riven",
-      "zurg_enabled":true,"mount_dir":"/mnt/debrid","mount_name":"riven",
-      "wait_for_url":[{"url":"http://u:pw@localhost:9090/dav/"}]}}},
-    "plex":{"enabled":true,"process_name":"Plex","wait_for_mounts":["/mnt/debrid/riven"]},
-    "after":{"enabled":true,"process_name":"After","command":["x"],
-      "depends_on":[{"process_name":"Plex","condition":"healthy"},{"process_name":"Job","condition":"completed_successfully"}]},
-    "job":{"enabled":true,"process_name":"Job","command":["x"]},
-    "ring1":{"enabled":true,"process_name":"Ring 1","command":["x"],"depends_on":["Ring 2"]},
-    "ring2":{"enabled":true,"process_name":"Ring 2","command":["x"],"depends_on":["Ring 1"]}})");
-  const auto why = [&](const char* name, const graph::ProcessStates& states) {
-    return graph::why_waiting(model, states, *model.find(name));
-  };
-  graph::ProcessStates states{{"Plex", {.state = "waiting"}}, {"Rclone w/ Riven", {"failed", "exit code 1"}}};
-  CHECK(why("Plex", states) ==
-        "waits for mount /mnt/debrid/riven, provided by Rclone w/ Riven, which failed: exit code 1");
-  states["Rclone w/ Riven"] = {.state = "waiting"};
-  states["Zurg w/ Riven"] = {"backoff", "signal 11"};
-  CHECK(why("Plex", states) ==
-        "waits for mount /mnt/debrid/riven, provided by Rclone w/ Riven, which waits for "
-        "http://localhost:9090/dav/, served by Zurg w/ Riven, which failed and is about to be restarted: "
-        "signal 11");
-  states["Zurg w/ Riven"] = states["Rclone w/ Riven"] = {.state = "running"};
-  CHECK(why("Plex", states).empty());
-  states["Plex"] = {.state = "running"};
-  states["Job"] = {.state = "running"};
-  CHECK(why("After", states) == "waits for Job, which has not ended yet");
-  states["Job"] = {.state = "stopped", .completed = true};
-  CHECK(why("After", states) == "waits for Plex, which is running but not healthy yet");
-  states["Plex"].healthy = true;
-  CHECK(why("After", states).empty());
-  std::string line;
-  graph::ProcessStates waiting;
-  for (int i = 10; i < 50; ++i) {
-    const std::string name = "L" + std::to_string(i);
-    line += ",\"" + name + R"(":{"enabled":true,"process_name":")" + name + R"(","depends_on":["L)" +
-            std::to_string(i + 1) + "\"]}";
-    waiting[name] = {.state = "waiting"};
-  }
-  const graph::Model deep = model_of("{" + line.substr(1) + "}");
-  CHECK(graph::blocking_chain(deep, waiting, *deep.find("L10")).size() == 16);
-  CHECK(why("Ring 1", {{"Ring 1", {.state = "waiting"}}, {"Ring 2", {.state = "waiting"}}}) ==
-        "waits for Ring 2, which is waiting");
 }

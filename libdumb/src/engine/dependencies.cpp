@@ -128,7 +128,7 @@ std::string Engine::Impl::why_waiting(const std::string& process_name,
                                       const graph::ProcessStates& states) const {
   const graph::Model& model = dependencies();
   const graph::Index* process = model.find(process_name);
-  return process == nullptr ? std::string() : graph::why_waiting(model, states, *process);
+  return process == nullptr ? std::string() : graph::why_waiting(model, ordering(), states, *process);
 }
 
 }  // namespace dumb::engine

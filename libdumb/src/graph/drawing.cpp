@@ -73,15 +73,6 @@ std::unordered_map<std::string_view, std::size_t> circular_of(const Plan& plan) 
   return circular;
 }
 
-std::string signals_of(const PlanEdge& edge) {
-  std::string out;
-  for (const Signal signal : edge.signals) {
-    if (!out.empty()) out += ", ";
-    out += codec::enum_name(signal);
-  }
-  return out;
-}
-
 }  // namespace
 
 std::string to_dot(const Plan& plan) {
@@ -100,7 +91,8 @@ std::string to_dot(const Plan& plan) {
     const auto source = circular.find(edge.source);
     const auto target = circular.find(edge.target);
     const bool red = source != circular.end() && target != circular.end() && source->second == target->second;
-    out += "  " + ids.of(edge.source) + " -> " + ids.of(edge.target) + " [label=\"" + signals_of(edge) +
+    out += "  " + ids.of(edge.source) + " -> " + ids.of(edge.target) + " [label=\"" +
+           label_of(edge.signals, edge.condition) +
            "\",style=" + (edge.strength == Strength::hard_runtime ? "solid" : "dashed") +
            (edge.relaxed ? ",color=gray"
             : red        ? ",color=red"
@@ -122,8 +114,8 @@ std::string to_mermaid(const Plan& plan) {
   for (const PlanEdge& edge : plan.edges) {
     if (!ids.has(edge)) continue;
     const bool solid = edge.strength == Strength::hard_runtime && !edge.relaxed;
-    out += "  " + ids.of(edge.source) + (solid ? " -->|" : " -.->|") + signals_of(edge) + "| " +
-           ids.of(edge.target) + "\n";
+    out += "  " + ids.of(edge.source) + (solid ? " -->|" : " -.->|") +
+           label_of(edge.signals, edge.condition) + "| " + ids.of(edge.target) + "\n";
   }
   return out;
 }

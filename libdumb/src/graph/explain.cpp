@@ -7,7 +7,7 @@
 namespace dumb::graph {
 namespace {
 
-constexpr std::size_t longest_chain = 16;
+constexpr std::size_t most_steps = 16;
 
 /// Lower is worse.
 int badness(const ProcessState& state) {
@@ -59,11 +59,12 @@ bool blocks(const Model& model, const Edge& edge, const ProcessStates& states) {
 }
 
 /// The edge to the worst unmet need, or null.
-const Edge* worst(const Model& model, const ProcessStates& states, Index process) {
+const Edge* worst(const Model& model, const Ordering& ordering, const ProcessStates& states, Index process) {
   const Edge* found = nullptr;
   const auto rank = [&](const Edge& edge) {
     const std::string& name = model.process(edge.target).name;
-    return std::tuple<int, std::string_view>(badness(state_in(states, name)), name);
+    return std::tuple<bool, int, std::string_view>(ordering.relaxed(edge), badness(state_in(states, name)),
+                                                   name);
   };
   for (const Edge& edge : model.outgoing(process)) {
     if (!blocks(model, edge, states)) continue;
@@ -115,12 +116,13 @@ std::string needed_through(const Model& model, Index source, Index target) {
   return {};
 }
 
-std::vector<Blocker> blocking_chain(const Model& model, const ProcessStates& states, Index process) {
+std::vector<Blocker> blocking_chain(const Model& model, const Ordering& ordering, const ProcessStates& states,
+                                    Index process) {
   std::vector<Blocker> chain;
   std::vector<Index> seen{process};
   Index at = process;
-  while (chain.size() < longest_chain) {
-    const Edge* edge = worst(model, states, at);
+  while (chain.size() < most_steps) {
+    const Edge* edge = worst(model, ordering, states, at);
     if (edge == nullptr || std::find(seen.begin(), seen.end(), edge->target) != seen.end()) break;
     const std::string& name = model.process(edge->target).name;
     chain.push_back({name, needed_through(model, at, edge->target), edge->condition, state_in(states, name)});
@@ -131,8 +133,9 @@ std::vector<Blocker> blocking_chain(const Model& model, const ProcessStates& sta
   return chain;
 }
 
-std::string why_waiting(const Model& model, const ProcessStates& states, Index process) {
-  const std::vector<Blocker> chain = blocking_chain(model, states, process);
+std::string why_waiting(const Model& model, const Ordering& ordering, const ProcessStates& states,
+                        Index process) {
+  const std::vector<Blocker> chain = blocking_chain(model, ordering, states, process);
   std::string text;
   for (std::size_t i = 0; i < chain.size(); ++i) {
     text += (i == 0 ? "waits for " : ", which waits for ") + object_of(chain[i]);

@@ -72,8 +72,10 @@ const Edge* Model::edge(Index source, Index target) const {
 
 EdgeRow Model::row(const Edge& edge) const {
   const Strength strength = edge.signals.strength();
-  return {process(edge.source).name, process(edge.target).name, edge.signals.list(), strength,
-          strength == Strength::soft_linkage ? Classification::linkage : Classification::hard};
+  EdgeRow row{process(edge.source).name, process(edge.target).name, edge.signals.list(), strength,
+              strength == Strength::soft_linkage ? Classification::linkage : Classification::hard};
+  if (edge.condition != Condition::started) row.condition = edge.condition;
+  return row;
 }
 
 const std::vector<Missing>& Model::missing(Index index) const {

@@ -73,7 +73,7 @@ void add_edges(const Model& model, const HardGraph& graph, Plan& plan) {
     for (Index at = graph.edges.begin[node]; at < graph.edges.begin[node + 1]; ++at) {
       EdgeRow row = model.row(*model.edge(graph.nodes[node], graph.nodes[graph.edges.targets[at]]));
       plan.edges.push_back({std::move(row.source), std::move(row.target), std::move(row.signals),
-                            row.strength, row.classification, graph.relaxed(node, at)});
+                            row.strength, row.classification, graph.relaxed(node, at), row.condition});
     }
   }
 }
@@ -85,7 +85,7 @@ void add_links(const Model& model, const HardGraph& graph, Plan& plan) {
       if (edge.signals.hard() || graph.node_of[edge.target] == HardGraph::npos) continue;
       EdgeRow row = model.row(edge);
       plan.edges.push_back({std::move(row.source), std::move(row.target), std::move(row.signals),
-                            row.strength, row.classification, false});
+                            row.strength, row.classification, false, row.condition});
     }
   }
   std::sort(plan.edges.begin(), plan.edges.end(), [](const PlanEdge& a, const PlanEdge& b) {

@@ -70,9 +70,7 @@ class Tree {
     if (const auto note = options_.notes.find(names_[node]); note != options_.notes.end())
       out_ += " (" + plain(note->second) + ")";
     if (edge != nullptr) {
-      out_ += " [";
-      for (std::size_t i = 0; i < edge->signals.size(); ++i)
-        out_ += (i == 0 ? "" : ", ") + std::string(codec::enum_name(edge->signals[i]));
+      out_ += " [" + label_of(edge->signals, edge->condition);
       out_ += edge->strength == Strength::soft_linkage ? "; linked]" : "]";
     }
     const bool here = drawn_[node] == 0;
@@ -142,7 +140,8 @@ std::string to_tree(const Plan& plan, const TreeOptions& options) {
   std::vector<EdgeRow> edges;
   edges.reserve(plan.edges.size());
   for (const PlanEdge& edge : plan.edges)
-    edges.push_back({edge.source, edge.target, edge.signals, edge.strength, edge.classification});
+    edges.push_back(
+        {edge.source, edge.target, edge.signals, edge.strength, edge.classification, edge.condition});
   return to_tree(plan.order, edges, options);
 }
 

@@ -52,6 +52,16 @@ std::vector<Signal> Signals::list() const {
   return out;
 }
 
+std::string label_of(const std::vector<Signal>& signals, const std::optional<Condition>& condition) {
+  std::string out;
+  for (const Signal signal : signals) {
+    if (!out.empty()) out += ", ";
+    out += codec::enum_name(signal);
+    if (signal == Signal::depends_on && condition) out += ": " + std::string(codec::enum_name(*condition));
+  }
+  return out;
+}
+
 const std::vector<TruthRow>& truth_table() {
   static const std::vector<TruthRow> rows = {
       truth(Signal::core_service_map, "The catalogue says that this core service needs the other one."),

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <dumb/graph/model.hpp>
+#include <dumb/graph/plan.hpp>
 #include <map>
 #include <string>
 #include <vector>
@@ -29,13 +29,16 @@ struct Blocker {
 bool meets(const ProcessState& state, Condition condition) noexcept;
 
 /// The chain of unmet needs from `process` to a root cause: of several the one with the worst state (failed,
-/// then stopped, then on its way), by name. Empty when every need is met. Ends at a process that does not
-/// itself wait, before it would come back to one already named, and after 16 steps.
-std::vector<Blocker> blocking_chain(const Model& model, const ProcessStates& states, Index process);
+/// then stopped, then on its way), by name; one that is left out to break a cycle only when there is no
+/// other. Empty when every need is met. Ends at a process that does not itself wait, before it would come
+/// back to one already named, and after 16 steps. `ordering` is order_of(model).
+std::vector<Blocker> blocking_chain(const Model& model, const Ordering& ordering, const ProcessStates& states,
+                                    Index process);
 
 /// "waits for mount /mnt/debrid/riven, provided by Rclone w/ Riven, which failed: exit code 1"; empty when
 /// nothing blocks. Never holds credentials of a URL.
-std::string why_waiting(const Model& model, const ProcessStates& states, Index process);
+std::string why_waiting(const Model& model, const Ordering& ordering, const ProcessStates& states,
+                        Index process);
 
 /// The mount, directory or URL over which `source` depends on `target`, for people; empty when the need is
 /// for the process itself.

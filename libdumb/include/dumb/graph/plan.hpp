@@ -50,9 +50,11 @@ struct PlanEdge {
   Strength strength{};
   Classification classification{};
   bool relaxed = false;
+  std::optional<Condition> condition{};  ///< as in EdgeRow
   bool operator==(const PlanEdge&) const = default;
+  static constexpr std::array<std::string_view, 1> omit_empty{"condition"};
 };
-BOOST_DESCRIBE_STRUCT(PlanEdge, (), (source, target, signals, strength, classification, relaxed))
+BOOST_DESCRIBE_STRUCT(PlanEdge, (), (source, target, signals, strength, classification, relaxed, condition))
 
 /// GET /process/startup-plan (DEP-43).
 struct Plan {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <boost/describe.hpp>
 #include <cstdint>
 #include <map>
@@ -95,9 +96,13 @@ struct EdgeRow {
   std::vector<Signal> signals;
   Strength strength{};
   Classification classification{};
+  std::optional<Condition> condition{};  ///< what `depends_on` asks for beyond `started`; left out without
   bool operator==(const EdgeRow&) const = default;
+  static constexpr std::array<std::string_view, 1> omit_empty{"condition"};
 };
-BOOST_DESCRIBE_STRUCT(EdgeRow, (), (source, target, signals, strength, classification))
+BOOST_DESCRIBE_STRUCT(EdgeRow, (), (source, target, signals, strength, classification, condition))
+/// The names of the signals of an edge, with its condition: "wait_for_url, depends_on: healthy".
+std::string label_of(const std::vector<Signal>& signals, const std::optional<Condition>& condition);
 
 enum class Reason : std::uint8_t { missing, disabled, unresolved, invalid, external };
 BOOST_DESCRIBE_ENUM(Reason, missing, disabled, unresolved, invalid, external)
