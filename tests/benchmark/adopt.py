@@ -60,6 +60,16 @@ def log_files(root, slug):
     return [f for _, f in sorted(rotated, reverse=True)] + [base]
 
 
+def end_of(name):
+    try:
+        with open(name, "rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - 300))
+            return file.read()
+    except FileNotFoundError:  # it is rotated just now
+        return b""
+
+
 def count(root, slug):
     """lines, missing, doubled or out of order, what the child itself counted"""
     expected, missing, wrong, lines, last = 1, 0, 0, 0, None
@@ -162,12 +172,7 @@ def main():
                     twice += len(file.readlines()) - 1
             gap, failed, answered = handover(server)
             for slug in slugs:
-                while True:
-                    with open(log_files(root, slug)[-1], "rb") as file:
-                        file.seek(0, 2)
-                        file.seek(max(0, file.tell() - 300))
-                        if b"the last was" in file.read():
-                            break
+                while b"the last was" not in end_of(log_files(root, slug)[-1]):
                     time.sleep(0.1)
             totals = [count(root, slug) for slug in slugs]
         finally:

@@ -358,6 +358,110 @@ TEST_CASE("an adopted service whose block was disabled or removed stays, listed,
   ground.stop();
 }
 
+TEST_CASE("what was stopped and what has done its work is left so by the next server", "[server][LIF-125]") {
+  Scene scene([](Ground& ground) {
+    json::object services;
+    services["one"] = ground.block("One", {"--text", "hello"});
+    services["two"] = ground.block("Two", {"--text", "hello"});
+    services["job"] = ground.block("Job", {"--exit", "0"});
+    json::object need;
+    need["process_name"] = "Job";
+    need["condition"] = "completed_successfully";
+    services["two"].as_object()["depends_on"] = json::array{need};
+    return services;
+  });
+  Ground& ground = scene.ground;
+  ground.start();
+  const int one = ground.await_pid("One");
+  const int two = ground.await_pid("Two");
+  const std::string body = R"({"process_name": "One"})";
+  REQUIRE(request(ground.port(), "POST", "/process/stop-service", body).status == 200);
+  REQUIRE_FALSE(alive(one));
+  const auto reason = [&](std::string_view name) {
+    return jsonx::string_at(ground.status(name), "state_reason");
+  };
+  bool again = false;
+  SECTION("a kill") {
+    ground.kill();
+    ground.start();
+  }
+  SECTION("two kills") {
+    ground.kill();
+    ground.start();
+    REQUIRE(ground.await_pid("Two") == two);
+    ground.kill();
+    ground.start();
+  }
+  SECTION("SIGUSR2") {
+    ground.server().signal(SIGUSR2);
+    REQUIRE(eventually([&] { return ground.adopted("Two"); }));
+  }
+  SECTION("an orderly end of the stack, which starts everything anew") {
+    again = true;
+    ground.stop();
+    ground.start();
+  }
+  SECTION("another life of the processes here, like that of a container") {
+    again = true;
+    ground.kill();
+    const auto file = ground.root() / "run/dumb/rest.json";
+    json::object rest = parsed(read_text(file)).as_object();
+    rest["life"] = "another";
+    write_text(file, jsonx::print(rest));
+    ground.start();
+  }
+  if (again) {
+    ground.await_pid("One");
+    CHECK(ground.starts("one") == 2);
+    ground.stop();
+    return;
+  }
+  CHECK(ground.await_pid("Two") == two);
+  CHECK(ground.adopted("Two"));
+  REQUIRE(eventually([&] {
+    const Answer answer = request(ground.port(), "GET", "/process/startup-status");
+    return jsonx::string_at(parsed(answer.body).as_object(), "phase") == "ready";
+  }));
+  CHECK(reason("One") == "was stopped before");
+  CHECK(reason("Job") == "completed: exit code 0");
+  CHECK(ground.starts("one") == 1);
+  CHECK(ground.starts("job") == 1);
+  // It is a service like any other.
+  REQUIRE(request(ground.port(), "POST", "/process/start-service", body).status == 200);
+  ground.await_pid("One");
+  ground.kill();
+  ground.start();
+  CHECK(ground.await_pid("One") > 0);
+  CHECK(ground.adopted("One"));
+  CHECK(ground.starts("one") == 2);
+  ground.stop();
+}
+
+TEST_CASE("a stop that a kill of the server interrupted goes on", "[server][LIF-125]") {
+  Scene scene([](Ground& ground) {
+    json::object services;
+    services["one"] = ground.block("One", {"--ignore-term"});
+    return services;
+  });
+  Ground& ground = scene.ground;
+  ground.start();
+  const int pid = ground.await_pid("One");
+  Program asking({DUMB_CLI, "--url", "http://127.0.0.1:" + std::to_string(ground.port()), "stop", "One"}, {});
+  const bool seen = eventually([&] { return jsonx::string_at(ground.status("One"), "state") == "stopping"; });
+  ground.kill();
+  CHECK(asking.wait() != 0);
+  REQUIRE(seen);
+  CHECK(alive(pid));
+  ground.start();
+  const auto state = [&] { return jsonx::string_at(ground.status("One"), "state"); };
+  CHECK(eventually([&] { return state() == "stopping"; }));
+  CHECK(ground.starts("one") == 1);
+  ::kill(pid, SIGKILL);
+  CHECK(eventually([&] { return state() == "stopped"; }));
+  CHECK(ground.starts("one") == 1);
+  ground.stop();
+}
+
 TEST_CASE("an adopted service whose configuration has changed says so", "[server][LIF-125]") {
   Scene scene([](Ground& ground) {
     json::object services;

@@ -76,3 +76,32 @@ TEST_CASE("nothing is adopted over a process that exists", "[supervisor][LIF-125
   CHECK(driven.feed(event::Adopted{.pid = 200}).empty());
   CHECK(driven.machine.pid() == 100);
 }
+
+TEST_CASE("what an earlier run left at rest is no failure, no success and can be started",
+          "[supervisor][LIF-125]") {
+  Driven driven;
+  SECTION("it was stopped") {
+    const Actions actions = driven.feed(event::LeftAtRest{});
+    CHECK(find<action::Publish>(actions)->reason == "was stopped before");
+    CHECK(driven.machine.restart_disabled());
+    CHECK_FALSE(driven.machine.desired());
+    CHECK_FALSE(driven.machine.completed());
+  }
+  SECTION("it completed its work") {
+    const WallTime at{1234s};
+    driven.feed(event::LeftAtRest{at});
+    CHECK(driven.machine.completed());
+    CHECK(driven.machine.desired());
+    CHECK_FALSE(driven.machine.restart_disabled());
+    CHECK(driven.machine.reason() == "completed: exit code 0");
+    CHECK(driven.machine.last_exit_at() == at);
+  }
+  CHECK(driven.machine.state() == State::stopped);
+  CHECK(count<action::StopEnded>(driven.feed(event::StopAsked{})) == 1);
+  driven.to_running();
+  CHECK(driven.machine.state() == State::running);
+  CHECK_FALSE(driven.machine.restart_disabled());
+  // It says nothing of what runs.
+  CHECK(driven.feed(event::LeftAtRest{}).empty());
+  CHECK(driven.machine.state() == State::running);
+}

@@ -127,7 +127,7 @@ class Simulation {
     constexpr std::array events{"StartAsked", "StopAsked",    "RestartAsked", "KillAsked", "SetupDone",
                                 "WaitsDone",  "WaitProgress", "Spawned",      "Adopted",   "SpawnFailed",
                                 "Ready",      "NotReady",     "Exited",       "Gone",      "PostStartDone",
-                                "HealthTold", "RulesChanged", "Woke"};
+                                "HealthTold", "RulesChanged", "LeftAtRest",   "Woke"};
     static_assert(std::variant_size_v<Event> == events.size());
     *story_ +=
         fmt::format("\n{:9.3f} {}", std::chrono::duration<double>(clock_.now().time_since_epoch()).count(),

@@ -1,11 +1,15 @@
 // Children of an earlier run: what is written down with each, and how they are taken over.
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/json.hpp>
+#include <dumb/base/atomic_file.hpp>
 #include <dumb/base/text.hpp>
 #include <filesystem>
 
 #include "engine/impl.hpp"
+#include "supervisor/proc_posix.hpp"
+#include "supervisor/records_posix.hpp"
 
 namespace dumb::engine {
 namespace {
@@ -17,6 +21,8 @@ std::string fnv1a(std::string_view text) {
   for (int shift = 56; shift >= 0; shift -= 8) bytes += static_cast<char>((hash >> shift) & 0xFFU);
   return text::hex_encode(bytes);
 }
+
+const char* const rest_file = "rest.json";  // in the run directory
 
 std::int64_t integer_of(const json::object& object, std::string_view name) {
   const json::value* value = object.if_contains(name);
@@ -100,6 +106,80 @@ void Engine::Impl::adopt_children() {
   for (const std::string& name : found.ended) {
     log.warning(name + " ended while nobody supervised it");
   }
+}
+
+/// Nothing of it survives an orderly shutdown: what follows is a start of the whole stack.
+void Engine::Impl::forget_rest() {
+  resting.clear();
+  std::error_code none;
+  std::filesystem::remove(run_directory() / rest_file, none);
+}
+
+/// What the next run must leave as it is, should this one end without a shutdown.
+void Engine::Impl::note_rest(const std::string& process_name) {
+  if (shutting_down) return;  // stops are not the user's any more
+  const auto* ref = config()->find(process_name);
+  const supervisor::ServiceInfo info = supervisor.info(process_name);
+  const bool repaired = repair.start_again && ref != nullptr && ref->config_key == "plex";
+  const bool stopped = info.restart_disabled && !repaired;
+  const auto known = resting.find(process_name);
+  if (ref == nullptr || !(stopped || info.completed)) {
+    if (known == resting.end()) return;
+    resting.erase(known);
+  } else {
+    RestingService now;
+    now.process_name = process_name;
+    now.completed = info.completed;
+    if (now.completed && info.last_exit_at) now.completed_at = unix_seconds(*info.last_exit_at);
+    if (now.completed) now.config_hash = config_hash_of(*ref);
+    if (known != resting.end() && known->second == now) return;
+    resting[process_name] = std::move(now);
+  }
+  write_rest();
+}
+
+void Engine::Impl::write_rest() {
+  const std::string text = print_resting(resting, supervisor::process_life_id());
+  if (auto written = supervisor::replace_file(run_directory() / rest_file, text); !written)
+    log.warning("what is stopped is not recorded: " + written.error().to_string());
+}
+
+/// LIF-125: what was stopped stays so, what has completed is not done again. A stop that was under way goes
+/// on. Returns whom the boot leaves alone.
+std::set<std::string> Engine::Impl::restore_rest() {
+  std::set<std::string> names;
+  const auto text = file::read(run_directory() / rest_file, std::uint64_t{16} << 20U);
+  if (!text) return names;
+  const auto found = parse_resting(*text, supervisor::process_life_id());
+  if (!found) {
+    log.warning("what was stopped in an earlier run is not known: rest.json " + found.error().to_string());
+    return names;
+  }
+  resting = *found;
+  for (const auto& [name, service] : *found) {
+    const auto* ref = config()->find(name);
+    if (ref == nullptr || !ref->enabled) continue;
+    const supervisor::ServiceInfo info = supervisor.info(name);
+    if (service.completed) {
+      const bool valid = is_one_shot(name) && service.config_hash == config_hash_of(*ref);
+      if (!valid || info.pid > 0) continue;
+      const std::chrono::duration<double> at(service.completed_at);
+      supervisor.leave_at_rest(name, WallTime(std::chrono::duration_cast<WallTime::duration>(at)));
+      log.info(name + " has completed its work before and is not started again");
+    } else if (info.pid > 0) {
+      causes.asked(name, Ask::stop, cause::adopted, "a stop was asked for before");
+      ++background;
+      auto ended = [this](std::exception_ptr, const Result<void>&) { --background; };
+      asio::co_spawn(context, supervisor.stop_and_wait(name), std::move(ended));
+    } else {
+      supervisor.leave_at_rest(name, std::nullopt);
+      log.info(name + " was stopped before and is not started");
+    }
+    names.insert(name);
+  }
+  if (std::erase_if(resting, [&](const auto& entry) { return !names.contains(entry.first); }) > 0)
+    write_rest();
+  return names;
 }
 
 asio::awaitable<Result<void>> Engine::Impl::hand_over() {

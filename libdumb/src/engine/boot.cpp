@@ -135,9 +135,11 @@ asio::awaitable<void> Engine::Impl::boot() {
   adopt_children();
   write_run_files();
   std::set<std::string> names = startable_names();
+  for (const std::string& name : restore_rest()) names.erase(name);
   expected_services = names;
   for (const std::string& name : enabled_names()) {
-    if (!names.contains(name)) log.info(name + " is not installed and is not started");
+    if (!names.contains(name) && !resting.contains(name))
+      log.info(name + " is not installed and is not started");
   }
   co_await prepare_host();
   if (shutting_down) co_return;
@@ -187,8 +189,8 @@ void Engine::Impl::write_run_files() {
   run_files_pending = true;
   if (std::exchange(run_files_writing, true)) return;  // the writer under way looks again before it ends
   ++background;
-  auto done = [this](std::exception_ptr) {
-    run_files_writing = false;
+  auto done = [this](std::exception_ptr error) {
+    if (error) run_files_writing = false;
     --background;
   };
   asio::co_spawn(context, write_run_files_soon(), std::move(done));
@@ -202,6 +204,7 @@ asio::awaitable<void> Engine::Impl::write_run_files_soon() {
     run_files_pending = false;
     co_await write_run_files_now();
   }
+  run_files_writing = false;  // here: what changes from now on needs another writer
 }
 
 asio::awaitable<void> Engine::Impl::write_run_files_now() {

@@ -33,6 +33,7 @@
 #include "engine/event_causes.hpp"
 #include "engine/event_recorder_asio.hpp"
 #include "engine/plex_repair.hpp"
+#include "engine/rest.hpp"
 #include "engine/stack_runs.hpp"
 #include "supervisor/event_asio.hpp"
 
@@ -117,6 +118,10 @@ class Engine::Impl final : public supervisor::ServiceSource {
 
   // Children of an earlier run (adopt.cpp)
   void adopt_children();
+  void note_rest(const std::string& process_name);
+  void write_rest();
+  void forget_rest();
+  std::set<std::string> restore_rest();
   asio::awaitable<Result<void>> hand_over();
   std::string config_hash_of(const config::BlockRef& ref) const;
   /// The adopted process was launched with another configuration than it would be now.
@@ -305,6 +310,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   std::list<asio::cancellation_signal> background_workers;  // each ends one worker
   bool run_files_pending = false;                           // something changed since they were written
   bool run_files_writing = false;
+  Resting resting;  // as written for the next run
 
  private:
   mutable std::unique_ptr<graph::Model> model_;  // of the configuration it was last asked for

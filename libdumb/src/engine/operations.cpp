@@ -112,6 +112,7 @@ asio::awaitable<Result<OperationReply>> Engine::Impl::stop(std::string process_n
   causes.asked(name, Ask::stop, cause::api, "a stop was asked for");
   const Result<supervisor::StopReply> stopped = co_await supervisor.stop(name);
   if (!stopped) co_return Error(stopped.error().code(), stopped.error().message(), name);
+  note_rest(name);  // a stop of what a repair had stopped changes nothing else
   const bool joined = *stopped == supervisor::StopReply::already_stopping;
   co_return reply(joined ? "Shutdown already in progress" : "Service stopped successfully", name);
 }

@@ -36,6 +36,7 @@ asio::awaitable<void> Engine::Impl::shutdown() {
   enter_phase(Phase::shutting_down, cause::shutdown);
   log.info("shutting down");
   supervisor.refuse_starts();
+  forget_rest();
   write_run_files();
   if (self_check) self_check->cancel();
   stop_workers();

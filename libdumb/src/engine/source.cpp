@@ -300,6 +300,7 @@ asio::awaitable<health::Verdict> Engine::Impl::check_health(std::string process_
 void Engine::Impl::changed(const std::string& process_name) {
   verdicts.erase(process_name);
   ffprobe_changes->cancel();
+  note_rest(process_name);
   runs.changed(process_name);
   wake_stabilizer();
   write_run_files();

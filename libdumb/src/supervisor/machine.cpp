@@ -326,6 +326,17 @@ void Machine::on(const event::Adopted& adopted, Actions& out, SteadyTime now) {
   out.emplace_back(action::PostStart{run_});
 }
 
+void Machine::on(const event::LeftAtRest& left, Actions& out, SteadyTime) {
+  if (state_ != State::stopped || pid_ > 0 || collecting_) return;
+  completed_ = desired_ = left.completed_at.has_value();
+  disabled_ = !completed_;
+  if (completed_) {
+    last_exit_ = ExitStatus{ExitStatus::Kind::code, 0};
+    last_exit_at_ = left.completed_at;
+  }
+  enter(State::stopped, completed_ ? "completed: " + last_exit_->to_string() : "was stopped before", out);
+}
+
 void Machine::on(const event::SpawnFailed& failed, Actions& out, SteadyTime now) {
   if (state_ == State::starting) fail(failed.error, Launched::no, out, now);
 }

@@ -294,4 +294,9 @@ std::string boot_id() {
   return text ? std::string(text::trim(*text)) : std::string();
 }
 
+std::string process_life_id() {
+  const auto first = read_stat(1);
+  return boot_id() + "/" + std::to_string(first ? first->start_ticks : 0);
+}
+
 }  // namespace dumb::supervisor

@@ -70,4 +70,8 @@ std::uint64_t ticks_now() noexcept;
 /// Id of this boot of the kernel.
 std::string boot_id();
 
+/// Id of the lives that processes here can have: another one after a boot, and after a start of the container,
+/// which ends all of them without a boot.
+std::string process_life_id();
+
 }  // namespace dumb::supervisor

@@ -68,8 +68,11 @@ std::string run_directory_id(const fs::path& directory) {
 }
 
 Result<void> write_record(const fs::path& base, const ChildRecord& record) {
-  const std::string text = print_record(record);
-  const std::string path = base.native() + ".child";
+  return replace_file(base.native() + ".child", print_record(record));
+}
+
+Result<void> replace_file(const fs::path& target, std::string_view text) {
+  const std::string& path = target.native();
   const std::string fresh = path + ".new";
   const UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return system_error(errno, "create", fresh);

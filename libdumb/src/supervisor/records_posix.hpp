@@ -13,8 +13,11 @@ namespace dumb::supervisor {
 /// The id of a run directory, made when it has none. Empty when it cannot be kept.
 std::string run_directory_id(const std::filesystem::path& directory);
 
-/// Replaces the state file `<base>.child` in one step. It has to survive this program, not the machine, so
-/// nothing is synced: a child's start must not wait for a disk.
+/// Replaces a file in one step. It has to survive this program, not the machine, so nothing is synced: a
+/// child's start must not wait for a disk.
+Result<void> replace_file(const std::filesystem::path& path, std::string_view text);
+
+/// Replaces the state file `<base>.child`.
 Result<void> write_record(const std::filesystem::path& base, const ChildRecord& record);
 
 /// Removes the FIFOs, the journal and the state file of a launch.

@@ -183,6 +183,10 @@ Adoption Supervisor::adopt() {
   return impl_->adopt();
 }
 
+void Supervisor::leave_at_rest(const std::string& process_name, std::optional<WallTime> completed_at) {
+  impl_->get(process_name)->feed(event::LeftAtRest{completed_at});
+}
+
 void Supervisor::detach() {
   impl_->shared_.logs->detach_all();
 }

@@ -33,6 +33,7 @@
 /// |            | restarts: crash loop           | backoff; stop -> stopped when it is a crash loop             |
 ///
 /// Adopted leads from stopped straight to running: the process was started by an earlier run of this program.
+/// LeftAtRest stays in stopped: it was stopped, or completed its work, in an earlier run.
 ///
 /// A start is *answered* when running begins. It is *settled* when post-start is over and the readiness the
 /// service declares, if any, is reached or given up; an end, a stop and a failure settle it as well. A one-shot
@@ -92,6 +93,10 @@ struct Adopted {
   Duration ready_within{};                   ///< how long it may still take
   bool one_shot = false;
 };
+/// An earlier run of this program was asked to stop it, or saw it complete its work; nothing of it is there.
+struct LeftAtRest {
+  std::optional<WallTime> completed_at;  ///< nullopt: it was stopped
+};
 struct SpawnFailed {
   Error error;
 };
@@ -131,7 +136,7 @@ using Event =
     std::variant<event::StartAsked, event::StopAsked, event::RestartAsked, event::KillAsked, event::SetupDone,
                  event::WaitsDone, event::WaitProgress, event::Spawned, event::Adopted, event::SpawnFailed,
                  event::Ready, event::NotReady, event::Exited, event::Gone, event::PostStartDone,
-                 event::HealthTold, event::RulesChanged, event::Woke>;
+                 event::HealthTold, event::RulesChanged, event::LeftAtRest, event::Woke>;
 
 namespace action {
 struct RunSetup {
@@ -284,6 +289,7 @@ class Machine {
   void on(const event::WaitProgress&, Actions&, SteadyTime);
   void on(const event::Spawned&, Actions&, SteadyTime);
   void on(const event::Adopted&, Actions&, SteadyTime);
+  void on(const event::LeftAtRest&, Actions&, SteadyTime);
   void on(const event::SpawnFailed&, Actions&, SteadyTime);
   void on(const event::Ready&, Actions&, SteadyTime);
   void on(const event::NotReady&, Actions&, SteadyTime);

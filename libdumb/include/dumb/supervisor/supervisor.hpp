@@ -166,6 +166,9 @@ class Supervisor {
   /// Takes over the children of an earlier run of this program over the same run directory (LIF-125). Call it
   /// once, before anything else. Blocks for as long as it takes to look at every process.
   Adoption adopt();
+  /// The service was stopped, or completed its work (`completed_at`), in an earlier run. Says nothing of one
+  /// that runs or was started in this one.
+  void leave_at_rest(const std::string& process_name, std::optional<WallTime> completed_at);
   /// Lets go of every child, so that another run can take it over: output is not read any more from here on.
   /// Call it after refuse_starts() and end this program soon, by exec or without destroying anything.
   void detach();
