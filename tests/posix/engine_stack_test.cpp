@@ -98,6 +98,21 @@ TEST_CASE("a job that must succeed first holds its dependents until it does",
   s.run(s.engine->shutdown());
 }
 
+TEST_CASE("what waits for a job starts in the same boot when the job has succeeded",
+          "[engine][DEP-45][LIF-142]") {
+  Scratch s;
+  json::object file = Scratch::document();
+  s.add(file, "job", "Job", Scratch::custom({"--exit", "0", "--after", GENERATE("0ms", "100ms", "2500ms")}));
+  s.add(file, "app", "App", Scratch::custom({}));
+  needs(file, "app", "Job", "completed_successfully");
+  REQUIRE(s.open(file));
+  s.run(s.engine->boot());
+  REQUIRE(test::run_until(s.context, [&] { return s.state("App") == "running"; }));
+  CHECK(reason_of(s, "Job") == "completed: exit code 0");
+  CHECK(s.engine->stack_operation().ok);
+  s.run(s.engine->shutdown());
+}
+
 TEST_CASE("strictly, dependents of a service that failed wait until it is up", "[engine][DEP-45]") {
   Scratch s;
   json::object file = Scratch::document();

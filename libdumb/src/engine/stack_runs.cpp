@@ -134,6 +134,7 @@ asio::awaitable<void> StackRuns::step(std::shared_ptr<StackRun> run, std::string
   }
   const Rollout::Names next = run->rollout.on_ended(process_name, failure, system_clock().now());
   perform(run, next);
+  learn_state(run, process_name);  // what came of it while its step was under way, as the end of a one-shot
   settle(run);
   const std::set<std::string> one{process_name};
   relearn(run.get(), one);
