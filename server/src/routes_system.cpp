@@ -35,7 +35,7 @@ asio::awaitable<Response> health(engine::Engine& engine, std::chrono::millisecon
   HealthAnswer answer;
   answer.status = report->healthy ? "healthy" : "unhealthy";
   if (!report->healthy) answer.details = report->details;
-  co_return json_response(200, codec::encode(answer));
+  co_return answer_response(answer);
 }
 
 Route health_route(std::chrono::milliseconds limit) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <dumb/base/codec_text.hpp>
 #include <variant>
 
 #include "answers.hpp"
@@ -15,7 +16,7 @@ using Operation = boost::asio::awaitable<Result<Answer>> (*)(engine::Engine&, Qu
 
 template <class T>
 Response answer_response(const T& answer) {
-  return json_response(200, codec::encode(answer));
+  return text_response(200, "application/json", codec::to_text(answer));
 }
 
 inline Response answer_response(const engine::Text& answer) {

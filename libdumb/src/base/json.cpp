@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <boost/json.hpp>
 #include <boost/json/basic_parser_impl.hpp>
 #include <charconv>
 #include <cmath>
 #include <dumb/base/json.hpp>
+#include <dumb/base/json_text.hpp>
 #include <dumb/base/text.hpp>
 #include <optional>
 #include <utility>
@@ -152,7 +154,8 @@ std::string place_of(std::string_view text, std::size_t offset) {
 }
 
 /// The text of a string, escaped as it was if it is still the same.
-std::string string_text(const json::string& string, const std::map<std::string, std::string, std::less<>>* spelled,
+std::string string_text(const json::string& string,
+                        const std::map<std::string, std::string, std::less<>>* spelled,
                         const JsonPath& path) {
   if (spelled != nullptr) {
     if (const auto found = spelled->find(pointer(path)); found != spelled->end()) {
@@ -206,32 +209,6 @@ void print_to(std::string& out, const json::value& value, const NumberText* numb
     out += text;
   } else if (value.is_string()) {
     out += string_text(value.get_string(), spelling == nullptr ? nullptr : &spelling->strings, path);
-  } else {
-    out += json::serialize(value);
-  }
-}
-
-void compact_to(std::string& out, const json::value& value) {
-  if (const auto* object = value.if_object()) {
-    out += '{';
-    bool first = true;
-    for (const auto& [key, member] : *object) {
-      if (!std::exchange(first, false)) out += ',';
-      out += json::serialize(key);
-      out += ':';
-      compact_to(out, member);
-    }
-    out += '}';
-  } else if (const auto* array = value.if_array()) {
-    out += '[';
-    bool first = true;
-    for (const json::value& element : *array) {
-      if (!std::exchange(first, false)) out += ',';
-      compact_to(out, element);
-    }
-    out += ']';
-  } else if (value.is_number()) {
-    out += number_text(value);
   } else {
     out += json::serialize(value);
   }
@@ -314,9 +291,49 @@ std::string print(const json::value& value, const Spelling& spelling) {
   return out;
 }
 
+void append_string(std::string& out, std::string_view text) {
+  // Most strings hold nothing to escape, and need no serialiser.
+  const bool plain = std::none_of(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\' || c == 0x7F;
+  });
+  if (plain) {
+    out.append(1, '"').append(text).append(1, '"');
+  } else {
+    out += json::serialize(json::string_view(text.data(), text.size()));
+  }
+}
+
+void append_compact(std::string& out, const json::value& value) {
+  if (const auto* object = value.if_object()) {
+    out += '{';
+    bool first = true;
+    for (const auto& [key, member] : *object) {
+      if (!std::exchange(first, false)) out += ',';
+      append_string(out, key);
+      out += ':';
+      append_compact(out, member);
+    }
+    out += '}';
+  } else if (const auto* array = value.if_array()) {
+    out += '[';
+    bool first = true;
+    for (const json::value& element : *array) {
+      if (!std::exchange(first, false)) out += ',';
+      append_compact(out, element);
+    }
+    out += ']';
+  } else if (const auto* string = value.if_string()) {
+    append_string(out, *string);
+  } else if (value.is_number()) {
+    out += number_text(value);
+  } else {
+    out += json::serialize(value);
+  }
+}
+
 std::string print_compact(const json::value& value) {
   std::string out;
-  compact_to(out, value);
+  append_compact(out, value);
   return out;
 }
 
