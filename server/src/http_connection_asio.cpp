@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -28,16 +29,25 @@ namespace {
 constexpr auto token = asio::as_tuple(asio::use_awaitable);
 using Parser = http::request_parser<http::string_body>;
 
-std::string http_date() {
+/// The Date field; converted once a second.
+const std::string& http_date() {
+  thread_local std::time_t converted = -1;
+  thread_local std::string text;
   const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  ::gmtime_r(&now, &utc);
-  char text[40];
-  return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc)};
+  if (now != converted) {
+    std::tm utc{};
+    ::gmtime_r(&now, &utc);
+    std::array<char, 40> buffer{};
+    text.assign(buffer.data(),
+                std::strftime(buffer.data(), buffer.size(), "%a, %d %b %Y %H:%M:%S GMT", &utc));
+    converted = now;
+  }
+  return text;
 }
 
 /// Ends a socket's operations when they take too long. It leaves the socket able to send a last answer after
-/// a late read, which a Beast stream's own timeout would not.
+/// a late read, which a Beast stream's own timeout would not. Setting a later time costs no timer operation:
+/// the timer finds out when it wakes.
 class Deadline {
  public:
   enum class Late { stop_reading, close };
@@ -53,34 +63,50 @@ class Deadline {
 
   void arm(std::chrono::milliseconds limit, Late late) {
     state_->passed = false;
-    const auto turn = ++state_->turn;
-    state_->timer.expires_after(limit);
-    state_->timer.async_wait([state = state_, turn, late](const error_code& error) {
-      if (error || state->turn != turn || state->socket == nullptr) return;
-      state->passed = true;
-      error_code ignored;
-      if (late == Late::close) {
-        state->socket->close(ignored);
-      } else {
-        // The shutdown catches a composed read that is between two of its steps.
-        state->socket->shutdown(asio::ip::tcp::socket::shutdown_receive, ignored);
-        state->socket->cancel(ignored);
-      }
-    });
+    state_->late = late;
+    state_->due = Clock::now() + limit;
+    if (!state_->wakes_at || *state_->wakes_at > *state_->due) wait(state_);
   }
-  void disarm() {
-    ++state_->turn;
-    state_->timer.cancel();
-  }
+  void disarm() { state_->due.reset(); }
   bool passed() const noexcept { return state_->passed; }
 
  private:
+  using Clock = asio::steady_timer::clock_type;
+
   struct State {
     asio::steady_timer timer;
-    asio::ip::tcp::socket* socket;  // null when the connection is gone
-    std::uint64_t turn = 0;
+    asio::ip::tcp::socket* socket;                // null when the connection is gone
+    std::optional<Clock::time_point> due{};       // nullopt: nothing is timed
+    std::optional<Clock::time_point> wakes_at{};  // of the timer; nullopt: nobody waits
+    Late late = Late::close;
     bool passed = false;
   };
+
+  static void wait(const std::shared_ptr<State>& state) {
+    state->wakes_at = state->due;
+    state->timer.expires_at(*state->due);
+    state->timer.async_wait([state](const error_code& error) {
+      if (error || state->socket == nullptr) return;
+      state->wakes_at.reset();
+      if (!state->due) return;
+      if (Clock::now() < *state->due) return wait(state);
+      expire(*state);
+    });
+  }
+
+  static void expire(State& state) {
+    state.due.reset();
+    state.passed = true;
+    error_code ignored;
+    if (state.late == Late::close) {
+      state.socket->close(ignored);
+    } else {
+      // The shutdown catches a composed read that is between two of its steps.
+      state.socket->shutdown(asio::ip::tcp::socket::shutdown_receive, ignored);
+      state.socket->cancel(ignored);
+    }
+  }
+
   std::shared_ptr<State> state_;  // shared with a wait that may complete late
 };
 
@@ -91,6 +117,7 @@ class Connection {
       : core_(core), limits_(core.limits), handle_(handle), socket_(std::move(socket)), deadline_(socket_) {
     error_code error;
     socket_.set_option(asio::ip::tcp::no_delay(true), error);
+    socket_.non_blocking(true, error);
     const auto peer = socket_.remote_endpoint(error);
     if (!error) peer_ = peer.address().to_string();
     handle_.close = [this] { close(); };
@@ -125,8 +152,11 @@ class Connection {
     Parser parser;
     parser.header_limit(static_cast<std::uint32_t>(limits_.header_bytes));
     parser.body_limit(limits_.body_bytes);
-    auto reading = read_request(parser);
-    const error_code error = co_await std::move(reading);
+    error_code error = read_at_once(parser);
+    if (!error && !parser.is_done()) {
+      auto reading = read_request(parser);
+      error = co_await std::move(reading);
+    }
     deadline_.disarm();
     handle_.busy = true;
     if (error) {
@@ -138,9 +168,17 @@ class Connection {
     head_only_ = parser.get().method() == http::verb::head;
     auto answering = answer(parser.release());
     Response response = co_await std::move(answering);
-    auto writing = write(std::move(response));
-    const bool written = co_await std::move(writing);
-    co_return written&& keep_alive_;
+    const std::string text = text_of(response);
+    std::size_t done = 0;
+    const error_code failed = write_at_once(text, done);
+    if (failed == asio::error::would_block) {
+      auto writing = write_rest(text, done);
+      const bool written = co_await std::move(writing);
+      if (!written) co_return false;
+    } else if (failed) {
+      co_return false;
+    }
+    co_return keep_alive_;
   }
 
   /// Waits for the first byte of a request.
@@ -155,10 +193,20 @@ class Connection {
     co_return true;
   }
 
+  /// Takes what has arrived. Nearly always that is a whole head, which then costs no turn of the event loop.
+  error_code read_at_once(Parser& parser) {
+    error_code error;
+    const std::size_t used = parser.put(buffer_.cdata(), error);
+    buffer_.consume(used);
+    return error == http::error::need_more ? error_code() : error;
+  }
+
   asio::awaitable<error_code> read_request(Parser& parser) {
     deadline_.arm(limits_.header_time, Deadline::Late::stop_reading);
-    const auto [head_error, head_size] = co_await http::async_read_header(socket_, buffer_, parser, token);
-    if (head_error) co_return head_error;
+    if (!parser.is_header_done()) {
+      const auto [head_error, head_size] = co_await http::async_read_header(socket_, buffer_, parser, token);
+      if (head_error) co_return head_error;
+    }
     if (parser.is_done()) co_return error_code();
     if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
       const std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -209,7 +257,8 @@ class Connection {
       co_return;
     }
     keep_alive_ = false;
-    auto writing = write(std::move(response));
+    const std::string text = text_of(response);
+    auto writing = write_rest(text, 0);
     const bool written = co_await std::move(writing);
     if (!written) co_return;
     auto draining = drain();
@@ -225,19 +274,32 @@ class Connection {
     return mark != std::string_view::npos && line.size() - mark > limits_.query_bytes;
   }
 
-  asio::awaitable<bool> write(Response response) {
+  std::string text_of(const Response& response) {
     if (response.close || core_.stopping || core_.draining) keep_alive_ = false;
     std::string text = head_text(response, keep_alive_ ? "keep-alive" : "close", http_date());
     if (!head_only_) text += response.body;
-    std::size_t done = 0;
-    while (done < text.size()) {
-      deadline_.arm(limits_.write_time, Deadline::Late::close);
-      const auto rest = asio::buffer(text.data() + done, text.size() - done);
-      const auto [error, count] = co_await socket_.async_write_some(rest, token);
-      if (error) co_return false;
-      done += count;
+    return text;
+  }
+
+  /// Writes what the socket takes; would_block when that is not all.
+  error_code write_at_once(const std::string& text, std::size_t& done) {
+    error_code error;
+    while (done < text.size() && (!error || error == asio::error::interrupted)) {
+      done += socket_.write_some(asio::buffer(text.data() + done, text.size() - done), error);
     }
-    co_return true;
+    return done == text.size() ? error_code() : error;
+  }
+
+  /// `text` outlives the awaiting of this.
+  asio::awaitable<bool> write_rest(const std::string& text, std::size_t done) {
+    error_code error = write_at_once(text, done);
+    while (error == asio::error::would_block) {
+      deadline_.arm(limits_.write_time, Deadline::Late::close);
+      const auto [late] = co_await socket_.async_wait(asio::ip::tcp::socket::wait_write, token);
+      deadline_.disarm();
+      error = late ? late : write_at_once(text, done);
+    }
+    co_return !error;
   }
 
   /// Reads away what the client still sends, for a moment: closing on unread bytes would reset the connection

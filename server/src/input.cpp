@@ -66,4 +66,15 @@ std::optional<json::value> list_parameter(const QueryParameters& query, std::str
   return json::value(std::move(values));
 }
 
+namespace detail {
+
+json::array query_place(std::string_view name) {
+  json::array loc;
+  loc.emplace_back("query");
+  loc.emplace_back(name);
+  return loc;
+}
+
+}  // namespace detail
+
 }  // namespace dumb::server

@@ -36,6 +36,11 @@ T read_body(const Request& request, codec::Faults& faults) {
   return out;
 }
 
+namespace detail {
+/// Where a fault of a parameter is.
+json::array query_place(std::string_view name);
+}  // namespace detail
+
 /// Parameters that T does not have are ignored.
 template <class T>
 T read_query(const QueryParameters& query, codec::Faults& faults) {
@@ -43,19 +48,20 @@ T read_query(const QueryParameters& query, codec::Faults& faults) {
   using Members = boost::describe::describe_members<T, boost::describe::mod_public>;
   boost::mp11::mp_for_each<Members>([&](auto d) {
     using Member = std::remove_cvref_t<decltype(out.*d.pointer)>;
-    json::array loc;
-    loc.emplace_back("query");
-    loc.emplace_back(d.name);
     std::optional<json::value> value;
     if constexpr (codec::detail::is_vector<Member>::value) {
       value = list_parameter(query, d.name);
     } else {
       value = scalar_parameter(query, d.name);
     }
+    Member& target = out.*d.pointer;
     if (value) {
-      codec::decode(*value, loc, faults, out.*d.pointer);
+      // Where a fault is needs telling only when there is one.
+      codec::Faults found;
+      if (codec::decode(*value, {}, found, target)) return;
+      codec::decode(*value, detail::query_place(d.name), faults, target);
     } else if (codec::detail::is_required<T>(d.name)) {
-      codec::detail::add_fault(faults, "missing", loc, "is required", nullptr);
+      codec::detail::add_fault(faults, "missing", detail::query_place(d.name), "is required", nullptr);
     }
   });
   return out;

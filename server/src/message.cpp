@@ -8,6 +8,7 @@
 namespace dumb::server {
 
 void Headers::add(std::string name, std::string value) {
+  if (fields_.empty()) fields_.reserve(8);
   fields_.emplace_back(std::move(name), std::move(value));
 }
 
@@ -45,6 +46,9 @@ std::string decode_part(std::string_view text, bool plus_is_blank) {
     const char lower = static_cast<char>(c | 0x20);
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
   };
+  const bool encoded =
+      text.find('%') != std::string_view::npos || (plus_is_blank && text.find('+') != std::string_view::npos);
+  if (!encoded) return text::is_utf8(text) ? std::string(text) : text::to_utf8(text);
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -55,14 +59,16 @@ std::string decode_part(std::string_view text, bool plus_is_blank) {
       out += text[i] == '+' && plus_is_blank ? ' ' : text[i];
     }
   }
-  return text::to_utf8(out);
+  return text::is_utf8(out) ? out : text::to_utf8(out);
 }
 
 QueryParameters parse_query(std::string_view query) {
   QueryParameters out;
-  for (const std::string& piece : text::split(query, '&')) {
-    if (piece.empty()) continue;
-    const std::string_view whole = piece;
+  while (!query.empty()) {
+    const auto end = std::min(query.find('&'), query.size());
+    const std::string_view whole = query.substr(0, end);
+    query.remove_prefix(std::min(end + 1, query.size()));
+    if (whole.empty()) continue;
     const auto equals = whole.find('=');
     out.emplace_back(
         decode_part(whole.substr(0, equals), true),
@@ -113,11 +119,20 @@ std::string_view reason_phrase(int status) noexcept {
 }
 
 std::string head_text(const Response& response, std::string_view connection, std::string_view date) {
-  std::string out = fmt::format("HTTP/1.1 {} {}\r\n", response.status, reason_phrase(response.status));
-  for (const auto& [name, value] : response.headers) out += fmt::format("{}: {}\r\n", name, value);
-  out += fmt::format("Content-Length: {}\r\n", response.body.size());
-  if (!date.empty()) out += fmt::format("Date: {}\r\n", date);
-  if (!connection.empty()) out += fmt::format("Connection: {}\r\n", connection);
+  std::string out;
+  out.reserve(512 + response.body.size());
+  const auto add_field = [&out](std::string_view name, std::string_view value) {
+    out.append(name).append(": ").append(value).append("\r\n");
+  };
+  const auto number = [](auto value) { return fmt::format_int(value); };
+  const auto status = number(response.status);
+  out.append("HTTP/1.1 ").append(status.data(), status.size()).append(" ");
+  out.append(reason_phrase(response.status)).append("\r\n");
+  for (const auto& [name, value] : response.headers) add_field(name, value);
+  const auto length = number(response.body.size());
+  add_field("Content-Length", {length.data(), length.size()});
+  if (!date.empty()) add_field("Date", date);
+  if (!connection.empty()) add_field("Connection", connection);
   out += "\r\n";
   return out;
 }

@@ -6,11 +6,14 @@
 namespace dumb::server {
 
 std::string table_path(std::string_view path) {
-  std::vector<std::string> segments = text::split(path, '/');
-  for (std::string& segment : segments) {
-    segment = text::replace_all(decode_part(segment, false), "/", "%2F");
+  std::string out(path);
+  if (path.find('%') != std::string_view::npos || !text::is_utf8(path)) {
+    std::vector<std::string> segments = text::split(path, '/');
+    for (std::string& segment : segments) {
+      segment = text::replace_all(decode_part(segment, false), "/", "%2F");
+    }
+    out = text::join(segments, "/");
   }
-  std::string out = text::join(segments, "/");
   if (out.size() > 1 && out.ends_with('/')) out.pop_back();
   if (out.starts_with("/api/")) out.erase(0, 4);
   return out;

@@ -56,16 +56,22 @@ asio::awaitable<Result<engine::OperationReply>> restart(engine::Engine& engine, 
   return engine.restart(std::move(body.process_name));
 }
 
-asio::awaitable<Result<Status>> status(engine::Engine& engine, StatusQuery query, Nothing) {
-  if (query.include_health) {
-    auto running = engine.status_with_health(std::move(query.process_name));
-    auto health = co_await std::move(running);
-    if (!health) co_return health.error();
-    co_return Status(std::move(*health));
-  }
-  auto plain = engine.status(query.process_name);
+asio::awaitable<Result<Status>> status_with_health(engine::Engine& engine, std::string process_name) {
+  auto running = engine.status_with_health(std::move(process_name));
+  auto health = co_await std::move(running);
+  if (!health) co_return health.error();
+  co_return Status(std::move(*health));
+}
+
+asio::awaitable<Result<Status>> plain_status(engine::Engine& engine, std::string process_name) {
+  auto plain = engine.status(process_name);
   if (!plain) co_return plain.error();
   co_return Status(std::move(*plain));
+}
+
+asio::awaitable<Result<Status>> status(engine::Engine& engine, StatusQuery query, Nothing) {
+  return query.include_health ? status_with_health(engine, std::move(query.process_name))
+                              : plain_status(engine, std::move(query.process_name));
 }
 
 asio::awaitable<Result<engine::EventList>> events(engine::Engine& engine, engine::EventQuery query, Nothing) {

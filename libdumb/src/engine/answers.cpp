@@ -85,9 +85,11 @@ std::string readiness_text(const supervisor::ServiceInfo& info) {
 Result<ServiceStatus> Engine::Impl::status(std::string_view process_name,
                                            const graph::ProcessStates* states) const {
   ServiceStatus answer;
-  if (is_repair(process_name) && config()->resolve(process_name) == nullptr) {
+  const config::SnapshotPtr snapshot = config();
+  const config::BlockRef* known = snapshot->find(process_name);  // as it is spelled, nearly always
+  if (known == nullptr && is_repair(process_name) && snapshot->resolve(process_name) == nullptr) {
     answer.process_name = std::string(text::trim(process_name));
-    answer.status = repair_enabled(*config()) ? "idle" : "stopped";
+    answer.status = repair_enabled(*snapshot) ? "idle" : "stopped";
     answer.state = "stopped";
     if (repair.ended) {
       answer.status = answer.state = "running";
@@ -96,13 +98,17 @@ Result<ServiceStatus> Engine::Impl::status(std::string_view process_name,
     return answer;
   }
   std::string name;
-  if (text::fold(process_name) == "pgagent" && companions.contains("pgAgent")) {
+  if (companions.contains("pgAgent") && text::fold(process_name) == "pgagent") {
     name = "pgAgent";
   } else {
-    const auto ref = find(process_name);
-    if (!ref) return ref.error();
-    name = ref->process_name;
-    if (is_api(*ref)) {
+    std::optional<config::BlockRef> found;
+    if (known == nullptr) {
+      auto ref = find(process_name);
+      if (!ref) return ref.error();
+      known = &found.emplace(std::move(*ref));
+    }
+    name = known->process_name;
+    if (is_api(*known)) {
       answer.process_name = name;
       answer.status = answer.state = "running";
       answer.pid = ::getpid();

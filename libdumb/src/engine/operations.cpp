@@ -9,10 +9,11 @@ namespace dumb::engine {
 
 Result<config::BlockRef> Engine::Impl::find(std::string_view process_name) const {
   if (text::blank(process_name)) return Error(Errc::invalid_argument, "process_name must not be blank");
+  const config::SnapshotPtr snapshot = config();
+  if (const auto* ref = snapshot->resolve(process_name)) return *ref;
   const std::string folded = text::fold(process_name);
-  if (const auto* ref = config()->resolve(process_name)) return *ref;
   if (folded == "dumbapi" || folded == "dmbapi") {
-    for (const auto* ref : config()->of_key("dumb_api_service")) return *ref;
+    for (const auto* ref : snapshot->of_key("dumb_api_service")) return *ref;
   }
   // A block that vanished by a reload while its process runs can still be looked at and stopped.
   for (const supervisor::ServiceInfo& info : supervisor.all()) {

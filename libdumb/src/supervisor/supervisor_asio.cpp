@@ -9,6 +9,8 @@
 #include <dumb/supervisor/supervisor.hpp>
 #include <map>
 #include <random>
+#include <string_view>
+#include <unordered_map>
 
 #include "supervisor/records_posix.hpp"
 #include "supervisor/unit_asio.hpp"
@@ -65,13 +67,16 @@ class Supervisor::Impl {
   }
 
   std::shared_ptr<Unit> find(std::string_view name) const {
-    const auto found = units_.find(name);
-    return found == units_.end() ? nullptr : found->second;
+    const auto found = by_name_.find(name);
+    return found == by_name_.end() ? nullptr : found->second;
   }
   std::shared_ptr<Unit> get(const std::string& name) {
-    auto& unit = units_[name];
-    if (!unit) unit = std::make_shared<Unit>(shared_, name);
-    return unit;
+    const auto [entry, added] = units_.try_emplace(name);
+    if (added) {
+      entry->second = std::make_shared<Unit>(shared_, name);
+      by_name_.emplace(entry->first, entry->second);
+    }
+    return entry->second;
   }
   bool quiet() const {
     return shared_.tasks == 0 &&
@@ -161,6 +166,7 @@ class Supervisor::Impl {
   Shared shared_;
   std::shared_ptr<Orphans> orphans_;
   std::map<std::string, std::shared_ptr<Unit>, std::less<>> units_;
+  std::unordered_map<std::string_view, std::shared_ptr<Unit>> by_name_;  // the same; keys of units_
   std::shared_ptr<OneShot<bool>> idle_event_;
   bool refusing_ = false;
 };
