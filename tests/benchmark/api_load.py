@@ -10,6 +10,7 @@ of the same size in the same run, alternately. Then the services of a second sta
 1,000 requests a second are made: their latencies come from dumb-bench-api-rate.
 """
 import argparse
+import contextlib
 import http.client
 import json
 import os
@@ -142,6 +143,36 @@ def load(port, pids, seconds):
     return int(found[1]) / used, int(found[1]) / seconds
 
 
+def measure_cost(options, server, nginx_program, scratch):
+    with contextlib.ExitStack() as running:
+        stack = Stack(server, scratch, options.services, [f"{scratch}/dumb-bench-stub"])
+        running.callback(stack.stop)
+        _, headers, body = get(stack.port, TARGET)
+        nginx = Nginx(nginx_program, scratch, headers, body)
+        running.callback(nginx.stop)
+        ratios = []
+        print(f"GET {TARGET}: body of {len(body)} bytes, wrk with 32 connections")
+        print("  run   dumb-server, per CPU s (per s)      nginx, per CPU s (per s)   ratio")
+        for run in range(1, options.runs + 1):
+            own, own_rate = load(stack.port, [stack.process.pid], options.seconds)
+            peer, peer_rate = load(nginx.port, processes_of(nginx.process.pid), options.seconds)
+            ratios.append(own / peer)
+            print(f"  {run:3}   {own:15,.0f} ({own_rate:8,.0f})   {peer:19,.0f} ({peer_rate:8,.0f})   {own / peer:5.2f}",
+                  flush=True)
+        print(f"  median ratio {statistics.median(ratios):.2f} (bar: at least 0.60)")
+
+
+def measure_latency(options, server, client, scratch):
+    stack = Stack(server, scratch, options.services, [f"{scratch}/dumb-bench-line", "--rate", "20", "100"])
+    try:
+        for _ in range(options.runs):
+            out = subprocess.run([client, str(stack.port), TARGET, "1000", str(options.seconds)], check=True,
+                                 capture_output=True, text=True).stdout
+            print(f"{options.services} services log 20 lines/s each: {out.strip()} (ms; bar: p99 below 2)", flush=True)
+    finally:
+        stack.stop()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build/release")
@@ -161,28 +192,8 @@ def main():
         os.chmod(scratch, 0o755)
         for name in ("dumb-bench-stub", "dumb-bench-line"):  # where the services' user may read them
             shutil.copy(build / name, scratch)
-        stack = Stack(str(build / "dumb-server"), scratch, options.services, [f"{scratch}/dumb-bench-stub"])
-        _, headers, body = get(stack.port, TARGET)
-        nginx = Nginx(nginx_program, scratch, headers, body)
-        ratios = []
-        print(f"GET {TARGET}: body of {len(body)} bytes, wrk with 32 connections")
-        print("  run   dumb-server, per CPU s (per s)      nginx, per CPU s (per s)   ratio")
-        for run in range(1, options.runs + 1):
-            own, own_rate = load(stack.port, [stack.process.pid], options.seconds)
-            peer, peer_rate = load(nginx.port, processes_of(nginx.process.pid), options.seconds)
-            ratios.append(own / peer)
-            print(f"  {run:3}   {own:15,.0f} ({own_rate:8,.0f})   {peer:19,.0f} ({peer_rate:8,.0f})   {own / peer:5.2f}")
-        nginx.stop()
-        stack.stop()
-        print(f"  median ratio {statistics.median(ratios):.2f} (bar: at least 0.60)")
-
-        stack = Stack(str(build / "dumb-server"), scratch, options.services,
-                      [f"{scratch}/dumb-bench-line", "--rate", "20", "100"])
-        for _ in range(options.runs):
-            out = subprocess.run([build / "dumb-bench-api-rate", str(stack.port), TARGET, "1000", str(options.seconds)],
-                                 check=True, capture_output=True, text=True).stdout
-            print(f"{options.services} services log 20 lines/s each: {out.strip()} (ms; bar: p99 below 2)")
-        stack.stop()
+        measure_cost(options, str(build / "dumb-server"), nginx_program, scratch)
+        measure_latency(options, str(build / "dumb-server"), build / "dumb-bench-api-rate", scratch)
 
 
 if __name__ == "__main__":
