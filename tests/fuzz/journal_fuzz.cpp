@@ -16,8 +16,11 @@ namespace {
 struct Scratch {
   std::filesystem::path path;
   Scratch() {
-    char name[] = "/tmp/dumb-fuzz.XXXXXX";
-    if (::mkdtemp(name) == nullptr) std::abort();
+    // Files in memory where there are such: tens of thousands of them are made a second.
+    std::error_code ignored;
+    const bool shared = std::filesystem::is_directory("/dev/shm", ignored);
+    std::string name = shared ? "/dev/shm/dumb-fuzz.XXXXXX" : "/tmp/dumb-fuzz.XXXXXX";
+    if (::mkdtemp(name.data()) == nullptr) std::abort();
     path = name;
   }
   ~Scratch() { std::filesystem::remove_all(path); }
