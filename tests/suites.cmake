@@ -26,3 +26,7 @@ set_tests_properties(unit.simulation PROPERTIES LABELS unit TIMEOUT 900 ENVIRONM
 add_test(NAME fuzz.targets CONFIGURATIONS Fuzz Long
   COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/run --seconds 60)
 set_tests_properties(fuzz.targets PROPERTIES LABELS fuzz TIMEOUT 1500 RUN_SERIAL ON)
+
+add_test(NAME posix.symlinks CONFIGURATIONS Long
+  COMMAND dumb-posix-tests "[symlinks]")
+set_tests_properties(posix.symlinks PROPERTIES LABELS posix TIMEOUT 3600 ENVIRONMENT DUMB_TEST_CRASHES=200)

@@ -50,7 +50,7 @@ class JsonStream {
   Result<void> skip_members(int depth);
 
   ByteSource& source_;
-  std::array<char, 65536> buffer_{};
+  std::array<char, 65536> buffer_;  // filled before it is read
   std::size_t at_ = 0;
   std::size_t size_ = 0;
   std::uint64_t base_ = 0;

@@ -19,8 +19,10 @@ void Element::clear() {
   }
   target_exists.reset();
   two_step = chained = more = false;
-  for (auto* number : {&uid, &gid, &mtime_ns, &replaced_uid, &replaced_gid, &replaced_mtime_ns})
+  for (auto* number : {&uid, &gid, &mtime_ns, &replaced_uid, &replaced_gid, &replaced_mtime_ns, &new_uid,
+                       &new_gid, &new_mtime_ns}) {
     number->reset();
+  }
 }
 
 namespace {
@@ -44,7 +46,10 @@ std::optional<std::int64_t>* number_member(Element& element, std::string_view na
       {"mtime_ns", &Element::mtime_ns},
       {"replaced_uid", &Element::replaced_uid},
       {"replaced_gid", &Element::replaced_gid},
-      {"replaced_mtime_ns", &Element::replaced_mtime_ns}};
+      {"replaced_mtime_ns", &Element::replaced_mtime_ns},
+      {"new_uid", &Element::new_uid},
+      {"new_gid", &Element::new_gid},
+      {"new_mtime_ns", &Element::new_mtime_ns}};
   for (const auto& [known, member] : members) {
     if (known == name) return &(element.*member);
   }
@@ -166,6 +171,7 @@ std::optional<Change> to_change(const Element& element) {
   change.old_target = element.old_target.value();
   change.more = element.more;
   change.owner = owner_of(element.uid, element.gid, element.mtime_ns);
+  change.new_owner = owner_of(element.new_uid, element.new_gid, element.new_mtime_ns);
   if (usable(element.link_path)) {
     if (!optional_target(element.new_target)) return std::nullopt;
     change.path = element.link_path.bytes;

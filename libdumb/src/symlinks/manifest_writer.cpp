@@ -111,6 +111,7 @@ void append_change(std::string& out, const Change& change) {
   }
   if (change.more) out += ",\"more\":true";
   append_owner(out, change.owner, "");
+  append_owner(out, change.new_owner, "new_");
   if (change.replaced_target) append_owner(out, change.replaced_owner, "replaced_");
   out += '}';
 }

@@ -33,6 +33,7 @@ struct Change {
   bool chained = false;                        ///< its destination is another element's source
   bool more = false;                           ///< the next element completes this one
   std::optional<Ownership> owner;              ///< of the link as it was
+  std::optional<Ownership> new_owner;          ///< to give to the new link; without it the old one's is kept
   std::optional<Ownership> replaced_owner;
 };
 
@@ -95,7 +96,8 @@ struct Element {
   bool two_step = false;
   bool chained = false;
   bool more = false;
-  std::optional<std::int64_t> uid, gid, mtime_ns, replaced_uid, replaced_gid, replaced_mtime_ns;
+  std::optional<std::int64_t> uid, gid, mtime_ns, replaced_uid, replaced_gid, replaced_mtime_ns, new_uid,
+      new_gid, new_mtime_ns;
   std::uint64_t offset = 0;  ///< of its first byte in the file
   void clear();
 };

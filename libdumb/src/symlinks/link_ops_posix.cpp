@@ -1,0 +1,201 @@
+#include "symlinks/link_ops_posix.hpp"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <dumb/symlinks/paths.hpp>
+#include <utility>
+
+namespace dumb::symlinks {
+namespace {
+
+using Kind = Done::Kind;
+
+bool unsupported(int result) noexcept {
+  return result == -EINVAL || result == -ENOSYS || result == -EOPNOTSUPP;
+}
+
+Done failed(int result, const char* what) {
+  return {Kind::failed, -result, what};
+}
+
+timespec as_timespec(std::int64_t nanoseconds) noexcept {
+  timespec time{};
+  time.tv_sec = static_cast<time_t>(nanoseconds / 1'000'000'000);
+  time.tv_nsec = static_cast<long>(nanoseconds % 1'000'000'000);
+  if (time.tv_nsec < 0) {
+    time.tv_nsec += 1'000'000'000;
+    --time.tv_sec;
+  }
+  return time;
+}
+
+}  // namespace
+
+LinkOps::LinkOps(SystemCalls& calls, std::string run_id) : calls_(calls), run_id_(std::move(run_id)) {}
+
+bool LinkOps::holds(int directory, const std::string& name, const std::string& target) {
+  std::array<char, PATH_MAX> buffer{};
+  const ssize_t size = calls_.read_link(directory, name.c_str(), buffer.data(), buffer.size());
+  return size >= 0 && std::string_view(buffer.data(), static_cast<std::size_t>(size)) == target;
+}
+
+/// Makes the temporary link with owner and times; `like` names a link to take them from. A file system that
+/// refuses them is none the worse for it.
+Done LinkOps::fresh(const Directory& directory, const std::string& temporary, const std::string& to,
+                    const std::optional<Ownership>& owner, const std::string* like) {
+  const int fd = directory.fd.get();
+  const int made = calls_.make_link(to.c_str(), fd, temporary.c_str());
+  if (made < 0) return failed(made, "create link");
+  timespec times[2] = {{0, UTIME_OMIT}, {0, UTIME_OMIT}};
+  struct stat info {};
+  bool known = false;
+  if (owner) {
+    info.st_uid = static_cast<uid_t>(owner->uid);
+    info.st_gid = static_cast<gid_t>(owner->gid);
+    times[1] = as_timespec(owner->mtime_ns);
+    known = true;
+  } else if (like != nullptr && calls_.stat(fd, like->c_str(), &info, AT_SYMLINK_NOFOLLOW) >= 0) {
+    times[0] = info.st_atim;
+    times[1] = info.st_mtim;
+    known = true;
+  } else if (like == nullptr) {
+    known = calls_.stat(fd, "", &info, AT_EMPTY_PATH) >= 0;
+  }
+  if (!known) return {};
+  if (directory.group_inherited || info.st_uid != ::geteuid() || info.st_gid != ::getegid()) {
+    calls_.own(fd, temporary.c_str(), info.st_uid, info.st_gid);
+  }
+  if (times[1].tv_nsec != UTIME_OMIT) calls_.set_times(fd, temporary.c_str(), times);
+  return {};
+}
+
+/// What came out of the exchange is not what was expected: the two go back to their places.
+Done LinkOps::put_back(int directory, const std::string& name, const std::string& temporary) {
+  int back = calls_.rename(directory, temporary.c_str(), directory, name.c_str(), RENAME_EXCHANGE);
+  if (back == -ENOENT || unsupported(back)) {
+    back = calls_.rename(directory, temporary.c_str(), directory, name.c_str(), RENAME_NOREPLACE);
+  }
+  return back < 0 ? failed(back, "put back what was changed meanwhile") : Done{Kind::changed};
+}
+
+/// For file systems without an exchange: the link is looked at once more, then replaced.
+Done LinkOps::replace_plainly(int directory, const std::string& name, const std::string& temporary,
+                              const std::string& from) {
+  Done done{Kind::changed};
+  if (holds(directory, name, from)) {
+    const int renamed = calls_.rename(directory, temporary.c_str(), directory, name.c_str(), 0);
+    if (renamed >= 0) return {};
+    done = failed(renamed, "replace link");
+  }
+  calls_.unlink(directory, temporary.c_str(), 0);
+  return done;
+}
+
+Done LinkOps::replace(const Directory& at, const std::string& name, const std::string& from,
+                      const std::string& to, const std::optional<Ownership>& owner, std::uint64_t entry) {
+  const int fd = at.fd.get();
+  const std::string temporary = temporary_name(run_id_, entry);
+  if (const Done made = fresh(at, temporary, to, owner, &name); made.kind != Kind::done) return made;
+  const int swapped = calls_.rename(fd, temporary.c_str(), fd, name.c_str(), RENAME_EXCHANGE);
+  if (unsupported(swapped)) return replace_plainly(fd, name, temporary, from);
+  if (swapped < 0) {
+    calls_.unlink(fd, temporary.c_str(), 0);
+    return swapped == -ENOENT ? Done{Kind::changed} : failed(swapped, "replace link");
+  }
+  if (!holds(fd, temporary, from)) {
+    const Done back = put_back(fd, name, temporary);
+    // Only our own link is removed: if somebody was at the name again, it is theirs that is here now.
+    if (holds(fd, temporary, to)) calls_.unlink(fd, temporary.c_str(), 0);
+    return back;
+  }
+  const int removed = calls_.unlink(fd, temporary.c_str(), 0);
+  if (removed >= 0) return {};
+  put_back(fd, name, temporary);
+  if (holds(fd, temporary, to)) calls_.unlink(fd, temporary.c_str(), 0);
+  return failed(removed, "remove the replaced link");
+}
+
+Done LinkOps::create(const Directory& at, const std::string& name, const std::string& to,
+                     const std::optional<Ownership>& owner, std::uint64_t entry) {
+  const int fd = at.fd.get();
+  const std::string temporary = temporary_name(run_id_, entry);
+  if (const Done made = fresh(at, temporary, to, owner, nullptr); made.kind != Kind::done) return made;
+  const int renamed = calls_.rename(fd, temporary.c_str(), fd, name.c_str(), RENAME_NOREPLACE);
+  if (renamed >= 0) return {};
+  calls_.unlink(fd, temporary.c_str(), 0);
+  if (renamed == -EEXIST) return {Kind::exists};
+  if (!unsupported(renamed)) return failed(renamed, "create link");
+  const Done made = fresh(at, name, to, owner, nullptr);
+  return made.kind == Kind::failed && made.number == EEXIST ? Done{Kind::exists} : made;
+}
+
+Done LinkOps::remove(const Directory& at, const std::string& name, const std::string& expected,
+                     std::uint64_t entry) {
+  const int fd = at.fd.get();
+  if (!holds(fd, name, expected)) return {Kind::changed};
+  const std::string temporary = temporary_name(run_id_, entry);
+  int renamed = calls_.rename(fd, name.c_str(), fd, temporary.c_str(), RENAME_NOREPLACE);
+  if (unsupported(renamed)) renamed = calls_.rename(fd, name.c_str(), fd, temporary.c_str(), 0);
+  if (renamed == -ENOENT) return {Kind::changed};
+  if (renamed < 0) return failed(renamed, "remove link");
+  const bool ours = holds(fd, temporary, expected);
+  const int removed = ours ? calls_.unlink(fd, temporary.c_str(), 0) : -EEXIST;
+  if (removed >= 0) return {};
+  int back = calls_.rename(fd, temporary.c_str(), fd, name.c_str(), RENAME_NOREPLACE);
+  if (unsupported(back)) back = calls_.rename(fd, temporary.c_str(), fd, name.c_str(), 0);
+  if (back < 0) return failed(back, "put back what was changed meanwhile");
+  return ours ? failed(removed, "remove link") : Done{Kind::changed};
+}
+
+Done LinkOps::move(const Directory& from, const std::string& name, const Directory& to,
+                   const std::string& destination, const std::string& target,
+                   const std::optional<std::string>& replaced, std::uint64_t entry) {
+  const int source = from.fd.get();
+  const int goal = to.fd.get();
+  if (!holds(source, name, target)) return {Kind::changed};
+  const unsigned how = replaced ? RENAME_EXCHANGE : RENAME_NOREPLACE;
+  const int renamed = calls_.rename(source, name.c_str(), goal, destination.c_str(), how);
+  if (unsupported(renamed)) {
+    const Done made = replaced ? replace(to, destination, *replaced, target, std::nullopt, entry)
+                               : create(to, destination, target, std::nullopt, entry);
+    return made.kind == Kind::done ? remove(from, name, target, entry) : made;
+  }
+  if (renamed == -EEXIST) return {Kind::exists};
+  if (renamed == -ENOENT) return {Kind::changed};
+  if (renamed < 0) return failed(renamed, "move link");
+  if (!replaced) return {};
+  if (holds(source, name, *replaced)) {
+    const int removed = calls_.unlink(source, name.c_str(), 0);
+    if (removed >= 0) return {};
+    calls_.rename(source, name.c_str(), goal, destination.c_str(), RENAME_EXCHANGE);
+    return failed(removed, "remove the replaced link");
+  }
+  const int back = calls_.rename(source, name.c_str(), goal, destination.c_str(), RENAME_EXCHANGE);
+  return back < 0 ? failed(back, "put back what was changed meanwhile") : Done{Kind::changed};
+}
+
+Done LinkOps::settle(int directory, const std::string& name, const Change& change, std::uint64_t entry) {
+  const std::string temporary = temporary_name(run_id_, entry);
+  auto there = look_at(calls_, directory, temporary);
+  if (!there) return {Kind::failed, there.error().code().value(), "look at the temporary link"};
+  if (there->kind == LinkState::Kind::absent) return {};
+  const auto known = [&](const std::optional<std::string>& target) { return target && there->is(target); };
+  if (known(change.old_target) || known(change.new_target) || known(change.replaced_target)) {
+    const int removed = calls_.unlink(directory, temporary.c_str(), 0);
+    return removed < 0 && removed != -ENOENT ? failed(removed, "remove the temporary link") : Done{};
+  }
+  const Done back = put_back(directory, name, temporary);
+  if (back.kind == Kind::failed) return back;
+  there = look_at(calls_, directory, temporary);
+  if (there && (known(change.old_target) || known(change.new_target) || known(change.replaced_target))) {
+    calls_.unlink(directory, temporary.c_str(), 0);
+  }
+  return {};
+}
+
+}  // namespace dumb::symlinks

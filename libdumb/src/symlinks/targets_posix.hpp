@@ -1,0 +1,54 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "symlinks/tree_posix.hpp"
+
+namespace dumb::symlinks {
+
+enum class Presence : unsigned char { present, missing, unknown };
+
+/// One look: whether `target`, taken from the directory `directory` (a descriptor, or -1 when it does not
+/// exist) whose real path is `real_directory`, leads to something.
+struct Look {
+  std::string target;
+  Presence answer = Presence::unknown;
+};
+
+/// Asks whether targets exist, on threads of its own, so that a hung mount holds up nobody for longer than
+/// the limit (SYM-19, SYM-89). One for a run; thread-safe.
+class Targets {
+ public:
+  explicit Targets(const Context& context);
+  ~Targets();
+  Targets(const Targets&) = delete;
+  Targets& operator=(const Targets&) = delete;
+
+  /// Answers every look of the batch.
+  void look(int directory, const std::string& real_directory, std::vector<Look>& batch);
+  Presence look(int directory, const std::string& real_directory, const std::string& target);
+
+ private:
+  struct Lane;
+  struct Batch;
+  std::shared_ptr<Lane> take_lane();
+  void give_back(std::shared_ptr<Lane> lane);
+  /// Runs the looks from `first` on; the index at which one did not come back, or the size.
+  std::size_t run(Lane& lane, int directory, const std::string& real_directory, std::vector<Look>& batch,
+                  const std::vector<std::size_t>& chosen, std::size_t first);
+  bool may_ask(int mount);
+  void note_stuck(int mount);
+  Presence doubt(const std::string& real_directory, const std::string& target) const;
+
+  const Context& context_;
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<Lane>> idle_;
+  std::vector<unsigned> stuck_on_;  ///< by mount
+};
+
+}  // namespace dumb::symlinks
