@@ -54,10 +54,11 @@ class Server:
 
 
 def log_files(root, slug):
-    """Oldest first."""
-    base = os.path.join(root, "log", slug + ".log")
-    rotated = [(int(m.group(1)), f) for f in glob.glob(base + ".*") if (m := re.search(r"\.(\d+)$", f))]
-    return [f for _, f in sorted(rotated, reverse=True)] + [base]
+    """Oldest first: of a day, the one with the highest number."""
+    base = os.path.join(root, "log", slug)
+    rotated = [(m.group(1), -int(m.group(2)), f) for f in glob.glob(base + "-*.log")
+               if (m := re.search(r"-(\d{4}-\d\d-\d\d)_(\d+)\.log$", f))]
+    return [f for _, _, f in sorted(rotated)] + [base + ".log"]
 
 
 def end_of(name):

@@ -1,4 +1,5 @@
-// Random stacks in virtual time: machines, rollouts and a scripted launcher, nothing else.
+// Random stacks in virtual time: machines with their restart policies, rollouts and a scripted launcher,
+// nothing else. Services crash, are restarted, fall ill, and some are left by an earlier run.
 #include <algorithm>
 #include <cstdlib>
 #include <functional>
@@ -28,14 +29,31 @@ void promise(bool holds, const std::string& what) {
   if (!holds) throw Broken(what);
 }
 
+/// What the schedules came upon, to be sure that they do.
+struct Seen {
+  std::uint64_t launches = 0, attempts = 0, ill = 0, backoffs = 0, crash_loops = 0, adopted = 0, resting = 0;
+};
+
 class World {
  public:
   explicit World(unsigned seed) : random_(seed) {
     const std::size_t count = 2 + chance(4);
-    for (std::size_t i = 0; i < count; ++i) services_.emplace_back(std::make_unique<Service>(name_of(i)));
+    for (std::size_t i = 0; i < count; ++i) {
+      services_.emplace_back(std::make_unique<Service>(name_of(i)));
+      if (chance(2) == 0) give_policy(*services_.back());
+    }
   }
 
   void play() {
+    find_earlier();
+    // Nothing is restarted for ever: one day the stack is told to shut down, and nothing is restarted any
+    // more.
+    at(40'000, [this] {
+      for (const auto& one : services_) {
+        one->rules.armed = false;
+        feed(*one, event::RulesChanged{});
+      }
+    });
     const std::size_t operations = 1 + chance(3);
     for (std::size_t i = 0; i < operations; ++i) at(chance(3000), [this] { begin_run(); });
     const std::size_t meddling = chance(6);
@@ -54,6 +72,7 @@ class World {
     }
     for (const auto& run : runs_) check_end(*run);
   }
+  const Seen& seen() const noexcept { return seen_; }
 
  private:
   struct Service {
@@ -64,9 +83,14 @@ class World {
                          .kill_wait = milliseconds(300)}) {}
     std::string name;
     Machine machine;
+    RestartRules rules;
     std::uint64_t run = 0;
     std::uint64_t process = 0;  // number of the process that exists, 0: none
     bool dying = false;
+    bool adopted = false;  // how it ends is not known
+    std::uint64_t attempts = 0;
+    State last = State::stopped;
+    bool looping = false;
     std::vector<std::function<void(const std::optional<Error>&)>> settled, stopped;
   };
   struct Run {
@@ -101,6 +125,52 @@ class World {
       queue_.pop();
       now_ = next.time;
       next.what();
+    }
+  }
+
+  // ---- what an earlier run has left, and policies ----
+
+  void give_policy(Service& one) {
+    RestartSettings& settings = one.rules.settings;
+    one.rules.armed = settings.enabled = true;
+    settings.max_restarts = static_cast<int>(chance(4));
+    settings.window = std::chrono::seconds(5 + chance(20));
+    settings.backoff = {milliseconds(100 + chance(2000))};
+    settings.backoff_multiplier = 1 + chance(2);
+    settings.backoff_max = std::chrono::seconds(4);
+    settings.backoff_jitter = chance(2) == 0 ? 0 : 0.3;
+    settings.check_interval = milliseconds(chance(3) == 0 ? 0 : 500 + chance(3000));
+    settings.unhealthy_threshold = 1 + static_cast<int>(chance(3));
+    settings.grace = milliseconds(chance(2000));
+    settings.healthy_reset = milliseconds(chance(2) == 0 ? 0 : 5000);
+  }
+
+  void find_earlier() {
+    if (chance(3) != 0) return;
+    for (const auto& one : services_) {
+      switch (chance(4)) {
+        case 0: {
+          one->process = ++processes_;
+          one->adopted = true;
+          event::Adopted found{static_cast<pid_t>(one->process), {}, {}, chance(4) == 0};
+          if (chance(2) == 0) {
+            found.ready = chance(2) == 0;
+            found.ready_within = milliseconds(chance(2000));
+          }
+          ++seen_.adopted;
+          feed(*one, found);
+          promise(one->machine.state() == State::running, one->name + " is adopted and does not run");
+          if (chance(3) == 0) exit_in(*one, chance(4000), one->process, 7);
+          break;
+        }
+        case 1:
+          ++seen_.resting;
+          feed(*one, event::LeftAtRest{chance(2) == 0 ? std::nullopt : std::optional(WallTime{})});
+          promise(!one->machine.occupied() && !one->machine.coming(), one->name + " is not at rest");
+          break;
+        default:
+          break;
+      }
     }
   }
 
@@ -254,9 +324,25 @@ class World {
   // ---- the launcher ----
 
   void feed(Service& one, const Event& event) {
+    one.machine.set_rules(one.rules, chance(1001) / 1000.0, WallTime(now_.time_since_epoch()));
     for (const Action& action : one.machine.on(event, now_)) {
       std::visit([&](const auto& todo) { act(one, todo); }, action);
     }
+    look_at_restarts(one);
+  }
+
+  void look_at_restarts(Service& one) {
+    const RestartStatistics now = one.machine.restarts().statistics(now_);
+    const auto attempts = static_cast<std::uint64_t>(now.attempts);
+    promise(attempts <= one.attempts + 1, one.name + " is restarted twice at once");
+    promise(attempts == one.attempts || one.machine.desired(), one.name + " is restarted though stopped");
+    seen_.attempts += attempts - std::exchange(one.attempts, attempts);
+    const State state = one.machine.state();
+    promise(state != State::backoff || now.next, one.name + " is in back-off without a time");
+    if (state == State::backoff && std::exchange(one.last, state) != state) ++seen_.backoffs;
+    if (now.crash_loop && !std::exchange(one.looping, true)) ++seen_.crash_loops;
+    one.looping = now.crash_loop;
+    one.last = state;
   }
 
   template <class T>
@@ -282,7 +368,8 @@ class World {
       return;
     }
     one.process = ++processes_;
-    one.dying = false;
+    one.dying = one.adopted = false;
+    ++seen_.launches;
     std::optional<Duration> within;
     if (chance(2) == 0) within = milliseconds(chance(2000));
     const bool one_shot = chance(4) == 0;
@@ -296,7 +383,8 @@ class World {
     at(ms, [this, &one, process, code] {
       if (one.process != process || one.dying) return;
       one.dying = true;
-      feed(one, event::Exited{{ExitStatus::Kind::code, code}, {}});
+      const ExitStatus status{ExitStatus::Kind::code, code};
+      feed(one, event::Exited{one.adopted ? ExitStatus() : status, WallTime(now_.time_since_epoch())});
     });
   }
   void act(Service& one, const action::WatchReadiness& todo) {
@@ -325,6 +413,14 @@ class World {
   void act(Service& one, const action::PostStart& todo) {
     at(chance(300), [this, &one, run = todo.run, again = chance(10) == 0] {
       feed(one, event::PostStartDone{run, again});
+    });
+  }
+  void act(Service& one, const action::CheckHealth& todo) {
+    promise(one.process != 0, one.name + " is examined without a process");
+    const bool ill = chance(3) == 0;
+    if (ill) ++seen_.ill;
+    at(chance(200), [this, &one, run = todo.run, ill] {
+      feed(one, event::HealthTold{run, ill ? std::optional(false) : std::optional(true), "no answer"});
     });
   }
   void act(Service& one, const action::WakeAt& todo) {
@@ -411,6 +507,7 @@ class World {
   }
 
   std::mt19937 random_;
+  Seen seen_;
   SteadyTime now_{};
   std::uint64_t order_ = 0;
   std::uint64_t processes_ = 0;
@@ -419,7 +516,10 @@ class World {
   std::priority_queue<Timed, std::vector<Timed>, std::greater<>> queue_;
 };
 
-/// Schedules of one test case. DUMB_TEST_SCHEDULES gives another number, DUMB_TEST_SEED one seed alone.
+constexpr long parts = 4;  // test cases, so that they can run side by side
+
+/// The schedules of one part. DUMB_TEST_SCHEDULES gives another number for all parts together, DUMB_TEST_SEED
+/// one seed alone.
 void play(unsigned first_seed) {
 #ifdef __SANITIZE_ADDRESS__
   unsigned count = 4'000;  // the plain build plays them all
@@ -427,38 +527,57 @@ void play(unsigned first_seed) {
   unsigned count = 50'000;
 #endif
   if (const char* wanted = std::getenv("DUMB_TEST_SCHEDULES"))
-    count = static_cast<unsigned>(std::atol(wanted));
+    count = static_cast<unsigned>(std::max(1'000L, std::atol(wanted) / parts));
   if (const char* wanted = std::getenv("DUMB_TEST_SEED")) {
     first_seed = static_cast<unsigned>(std::atol(wanted));
     count = 1;
   }
   unsigned kept = 0;
+  Seen all;
   for (unsigned seed = first_seed; seed < first_seed + count; ++seed) {
+    World world(seed);
     try {
-      World(seed).play();
+      world.play();
       ++kept;
     } catch (const Broken& broken) {
       FAIL("seed " << seed << ": " << broken.what());
     }
+    const Seen& seen = world.seen();
+    all.launches += seen.launches;
+    all.attempts += seen.attempts;
+    all.ill += seen.ill;
+    all.backoffs += seen.backoffs;
+    all.crash_loops += seen.crash_loops;
+    all.adopted += seen.adopted;
+    all.resting += seen.resting;
   }
   CHECK(kept == count);
+  CAPTURE(all.launches, all.attempts, all.ill, all.backoffs, all.crash_loops, all.adopted, all.resting);
+  if (count == 1) return;
+  CHECK(all.launches > count);
+  CHECK(all.attempts > count / 4);
+  CHECK(all.ill > count / 4);
+  CHECK(all.backoffs > count / 8);
+  CHECK(all.crash_loops > count / 20);
+  CHECK(all.adopted > count / 8);
+  CHECK(all.resting > count / 8);
 }
 
 }  // namespace
 
 TEST_CASE("no random stack hangs, overlaps or begins too early, part 1",
-          "[engine][simulation][DEP-44][DEP-45]") {
+          "[engine][simulation][DEP-44][DEP-45][LIF-90][LIF-91][LIF-125]") {
   play(1'000'000);
 }
 TEST_CASE("no random stack hangs, overlaps or begins too early, part 2",
-          "[engine][simulation][DEP-44][DEP-45]") {
+          "[engine][simulation][DEP-44][DEP-45][LIF-90][LIF-91][LIF-125]") {
   play(2'000'000);
 }
 TEST_CASE("no random stack hangs, overlaps or begins too early, part 3",
-          "[engine][simulation][DEP-44][DEP-45]") {
+          "[engine][simulation][DEP-44][DEP-45][LIF-90][LIF-91][LIF-125]") {
   play(3'000'000);
 }
 TEST_CASE("no random stack hangs, overlaps or begins too early, part 4",
-          "[engine][simulation][DEP-44][DEP-45]") {
+          "[engine][simulation][DEP-44][DEP-45][LIF-90][LIF-91][LIF-125]") {
   play(4'000'000);
 }

@@ -25,8 +25,32 @@ TEST_CASE("an adopted process runs at once, without setup, waits or spawn", "[su
 TEST_CASE("what follows the start of an adopted process never restarts it", "[supervisor][LIF-125]") {
   Driven driven;
   const Actions adopted = driven.feed(event::Adopted{.pid = 100});
+  if (GENERATE(false, true)) driven.feed(event::StartAsked{});  // as the boot does
   driven.feed(event::PostStartDone{find<action::PostStart>(adopted)->run, true});
   CHECK(driven.machine.state() == State::running);
+}
+
+TEST_CASE("a start of an adopted process is settled when what follows it is over and it is ready",
+          "[supervisor][LIF-125][LIF-139]") {
+  Driven driven;
+  const Actions adopted =
+      driven.feed(event::Adopted{.pid = 100, .ready = false, .ready_within = 5s, .one_shot = false});
+  const auto run = find<action::PostStart>(adopted)->run;
+  const Actions asked = driven.feed(event::StartAsked{});
+  CHECK(count<action::StartEnded>(asked) == 1);
+  CHECK(count<action::StartSettled>(asked) == 0);
+  CHECK(count<action::StartSettled>(driven.feed(event::PostStartDone{run, false})) == 0);
+  SECTION("in time") {
+    const Actions ready = driven.feed(event::Ready{run});
+    REQUIRE(count<action::StartSettled>(ready) == 1);
+    CHECK_FALSE(find<action::StartSettled>(ready)->error);
+  }
+  SECTION("too late") {
+    driven.clock.advance(5s);
+    const Actions late = driven.feed(event::Woke{});
+    REQUIRE(count<action::StartSettled>(late) == 1);
+    CHECK(find<action::StartSettled>(late)->error);
+  }
 }
 
 TEST_CASE("an adopted process is stopped and its end seen like any other", "[supervisor][LIF-125]") {

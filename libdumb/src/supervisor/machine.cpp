@@ -100,7 +100,8 @@ void Machine::confirm(Actions& out) {
 /// A start of what runs already.
 void Machine::answer_running(Actions& out) {
   out.emplace_back(action::StartEnded{});
-  if (std::exchange(settle_open_, true)) return;  // joins what is still awaited
+  settle_open_ = true;
+  if (!post_start_over_ || ready_by_) return;  // joins what is still awaited
   std::optional<Error> error;
   if (ready_ == false) {
     std::string reason = "not ready";
@@ -192,7 +193,6 @@ void Machine::insist(Duration patience, Actions& out, SteadyTime now) {
 void Machine::on(const event::StartAsked&, Actions& out, SteadyTime now) {
   desired_ = true;
   disabled_ = false;
-  restarted_once_ = false;
   policy_.started_by_hand();
   switch (state_) {
     case State::running:
@@ -202,9 +202,10 @@ void Machine::on(const event::StartAsked&, Actions& out, SteadyTime now) {
     case State::setting_up:
     case State::waiting:
     case State::starting:
-      start_open_ = true;  // joins the start under way
+      start_open_ = settle_open_ = true;  // joins the start under way
       return;
     case State::stopping:
+      restarted_once_ = false;
       start_open_ = settle_open_ = start_after_ = true;
       if (killed_ && !deadline_) give_up(out, now);  // SIGKILL has failed before
       return;
@@ -213,6 +214,7 @@ void Machine::on(const event::StartAsked&, Actions& out, SteadyTime now) {
     case State::failed:
       break;
   }
+  restarted_once_ = false;
   start_open_ = settle_open_ = true;
   if (collecting_) {
     start_after_ = true;
@@ -241,6 +243,7 @@ void Machine::on(const event::RestartAsked& asked, Actions& out, SteadyTime now)
     abandon_start(out);
     desired_ = true;
     disabled_ = false;
+    restarted_once_ = false;
     start_open_ = settle_open_ = start_after_ = true;
     ask_to_end(out, now);
     return;
