@@ -194,6 +194,32 @@ TEST_CASE("events outlive the server and go on where they ended", "[engine][LIF-
   s.run(s.engine->shutdown());
 }
 
+TEST_CASE("events follow the log directory when the configuration is read again", "[engine][LIF-153]") {
+  Scratch s;
+  auto file = Scratch::document();
+  s.add(file, "svc", "Svc", Scratch::custom({}));
+  REQUIRE(s.open(file));
+  REQUIRE(s.run(s.engine->start("Svc")));
+  const auto before = s.run(s.engine->events({}))->events;
+  REQUIRE(before.size() > 1);
+  jsonx::set(file, {"dumb", "log_dir"}, "/elsewhere");
+  test::write_text(s.dir / "config/dumb_config.json", jsonx::print(file));
+  REQUIRE(s.engine->reload());
+  s.run(s.engine->shutdown());
+  const auto after = s.run(s.engine->events({}))->events;
+  s.engine.reset();
+  std::string expected;
+  for (const Event& event : after) expected += engine::event_line(event);
+  expected += engine::closing_line(after.back().seq);
+  CHECK(test::read_text(s.dir / "elsewhere/events.jsonl") == expected);
+  // The next server, told of that place, knows them all.
+  REQUIRE(s.open(file));
+  const auto again = s.run(s.engine->events({}))->events;
+  REQUIRE(again.size() == after.size());
+  CHECK(again.front().seq == 1);
+  s.run(s.engine->shutdown());
+}
+
 TEST_CASE("a server that was killed in the middle of a line gives no number twice",
           "[engine][LIF-152][LIF-153][LIF-157]") {
   Scratch s;

@@ -64,6 +64,14 @@ void EventRecorder::record(Event event) {
   wake();
 }
 
+void EventRecorder::move_to(EventFile file) {
+  const bool same = file.path == file_.path;
+  file_ = std::move(file);
+  if (same) return;
+  pending_.clear();  // they are among the known ones
+  for (Event& event : events_.query(0, nullptr, capacity_).events) enqueue(std::move(event));
+}
+
 void EventRecorder::close() {
   Event closing;
   closing.seq = events_.newest();

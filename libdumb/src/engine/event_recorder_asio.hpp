@@ -41,6 +41,8 @@ class EventRecorder {
   /// EventLog::query; waits for events at most `query.timeout` when there are none yet. Cancellable.
   boost::asio::awaitable<EventList> query(EventQuery query, std::shared_ptr<const std::string> only);
 
+  /// Keeps them in another file from now on, with all that are known.
+  void move_to(EventFile file);
   /// Marks the file as that of an orderly run, behind everything recorded so far.
   void close();
   /// Ends all waiting, now and from now on.

@@ -116,6 +116,7 @@ Engine::Impl::Impl(asio::io_context& io, Options opened, catalog::Catalog known,
   log.set_secrets(manager->secret_values());
   manager->on_change([this](const std::vector<JsonPath>&) {
     configure_logs();
+    events.move_to(event_file());
     follow_restart_rules();
     ffprobe_changes->cancel();
     call_off_disabled();
