@@ -26,7 +26,8 @@ std::string ports_text(const std::vector<std::int64_t>& ports, std::string_view 
 }
 
 std::string shown_state(const ServiceRow& row) {
-  return !row.enabled && row.state == "stopped" ? "disabled" : printable(row.state);
+  if (!row.enabled && row.state == "stopped") return "disabled";
+  return printable(row.state) + (row.adopted.value_or(false) ? " (adopted)" : "");
 }
 
 Cell health_cell(const std::optional<bool>& healthy) {
@@ -135,6 +136,7 @@ ServiceRow service_row(const engine::ProcessEntry& entry, const engine::ServiceH
   }
   row.pid = health.pid;
   row.started_at = health.started_at;
+  row.adopted = health.adopted;
   row.ports = ports_of(entry.config);
   row.version = entry.version;
   return row;
@@ -157,7 +159,7 @@ std::string render_services(const std::vector<ServiceRow>& rows, double now, con
     const bool up = row.pid && row.started_at;
     table.rows.push_back({{printable(row.process_name)},
                           {printable(row.config_key), Color::dim},
-                          {state, state_color(state)},
+                          {state, state_color(row.adopted ? row.state : state)},
                           health_cell(row.healthy),
                           or_dash(row.pid ? std::to_string(*row.pid) : ""),
                           or_dash(up ? span_text(now - *row.started_at) : ""),

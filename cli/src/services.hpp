@@ -29,10 +29,12 @@ struct ServiceRow {
   std::optional<double> started_at;  ///< Unix seconds
   std::vector<std::int64_t> ports;
   std::optional<std::string> version;
+  std::optional<bool> adopted;  ///< as in ServiceReport
+  static constexpr std::array<std::string_view, 1> omit_empty{"adopted"};
 };
 BOOST_DESCRIBE_STRUCT(ServiceRow, (),
                       (process_name, config_key, instance_name, enabled, status, state, state_reason, healthy,
-                       health_reason, pid, started_at, ports, version))
+                       health_reason, pid, started_at, ports, version, adopted))
 
 /// The row of a list entry and its state.
 ServiceRow service_row(const engine::ProcessEntry& entry, const engine::ServiceHealth& health);

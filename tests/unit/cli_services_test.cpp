@@ -105,6 +105,23 @@ TEST_CASE("ps in JSON has everything but secrets", "[cli]") {
   CHECK(program.out.find("geheim") == std::string::npos);
 }
 
+TEST_CASE("ps says who was adopted", "[cli][LIF-125]") {
+  CliProgram program;
+  lay_down_stack(program);
+  program.answers.erase(status_call("%E6%98%A0%E7%94%BB%E3%82%B5%E3%83%BC%E3%83%90%E3%83%BC"));
+  program.answer(
+      status_call("%E6%98%A0%E7%94%BB%E3%82%B5%E3%83%BC%E3%83%90%E3%83%BC"),
+      health("映画サーバー", R"("status":"running","healthy":true,"health_reason":null,"state":"running",)"
+                             R"("state_reason":null,"pid":77,"started_at":1770400000,"adopted":true)"));
+  CHECK(program.run({"ps"}) == 0);
+  const std::size_t at = program.out.find("running (adopted)");
+  REQUIRE(at != std::string::npos);
+  CHECK(program.out.find("running (adopted)", at + 1) == std::string::npos);
+  CHECK(program.out.rfind("映画サーバー", at) > program.out.rfind('\n', at));
+  CHECK(program.run({"ps", "--json"}) == 0);
+  CHECK(program.out.find(R"("adopted": true)") != std::string::npos);
+}
+
 TEST_CASE("ps asks only for services it shows and skips one that has just been removed", "[cli]") {
   CliProgram program;
   lay_down_stack(program);
