@@ -1,5 +1,6 @@
 #include <dumb/supervisor/supervisor.hpp>
 
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -257,6 +258,30 @@ TEST_CASE("a mount wait ends when the mount appears", "[supervisor][LIF-43]") {
     CHECK_FALSE(is_mounted(read_mounts(), point));
   }
   stack.finish();
+}
+
+TEST_CASE("a mount in use is detached when patience is over, and no later", "[supervisor][LIF-79][LIF-81]") {
+  if (::geteuid() != 0) {
+    WARN("not root: no mount can be made here");
+    return;
+  }
+  const test::TempDir dir;
+  const auto point = dir / "mnt";
+  std::filesystem::create_directories(point);
+  if (::mount("none", point.c_str(), "tmpfs", 0, "size=64k") != 0) {
+    WARN("mounting is not permitted here");
+    return;
+  }
+  const UniqueFd user(::open((point / "file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  REQUIRE(user);
+  const auto begin = std::chrono::steady_clock::now();
+  bool lazy = false;
+  CHECK(unmount(point, lazy, 200ms));
+  const auto took = std::chrono::steady_clock::now() - begin;
+  CHECK(lazy);
+  CHECK_FALSE(is_mounted(read_mounts(), point));
+  CHECK(took >= 200ms);
+  CHECK(took < 5s);  // what an unhurried one takes
 }
 
 TEST_CASE("a URL wait ends when the URL answers, and a bad one gives up by name", "[supervisor][LIF-44]") {

@@ -103,6 +103,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
     std::map<std::string, std::size_t> tier_of;
   };
   StopOrder stop_order(const std::set<std::string>& names) const;
+  std::chrono::milliseconds shutdown_budget() const;
   void fit_stop(const std::string& process_name);
   std::string final_line(SteadyTime begun, const std::set<std::string>& stopped) const;
   void kill_now();

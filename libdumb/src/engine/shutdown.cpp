@@ -112,10 +112,19 @@ std::vector<RolloutItem> Engine::Impl::stop_items(const std::set<std::string>& n
   return items;
 }
 
+/// LIF-79; zero: there is none.
+std::chrono::milliseconds Engine::Impl::shutdown_budget() const {
+  const json::value* budget = jsonx::find(config()->effective(), {"dumb", "shutdown_timeout"});
+  if (budget == nullptr || !budget->is_number() || budget->to_number<double>() <= 0)
+    return std::chrono::milliseconds(0);
+  const std::chrono::duration<double> seconds(budget->to_number<double>());
+  return std::chrono::ceil<std::chrono::milliseconds>(seconds);
+}
+
 /// LIF-79: what a shutdown has left of its budget is shared by what still runs.
 void Engine::Impl::fit_stop(const std::string& process_name) {
-  const json::value* budget = jsonx::find(config()->effective(), {"dumb", "shutdown_timeout"});
-  if (!shutting_down || budget == nullptr || !budget->is_number() || budget->to_number<double>() <= 0) return;
+  const std::chrono::milliseconds allowed = shutdown_budget();
+  if (!shutting_down || allowed == std::chrono::milliseconds(0)) return;
   const StopOrder order = stop_order(to_set(supervisor.occupied()));
   fitted_stops.erase(process_name);
   std::vector<supervisor::StopGroup> groups;
@@ -123,7 +132,6 @@ void Engine::Impl::fit_stop(const std::string& process_name) {
     supervisor::StopGroup& plan = groups.emplace_back();
     for (const std::string& name : group) plan[name] = stop_plan(name);
   }
-  const std::chrono::duration<double> allowed(budget->to_number<double>());
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
       allowed - (system_clock().now() - shutdown_begun));
   const supervisor::StopGroup fitted = supervisor::fit_graces(groups, left);

@@ -7,6 +7,7 @@
 #include <dumb/base/atomic_file.hpp>
 #include <dumb/base/text.hpp>
 #include <dumb/supervisor/mounts.hpp>
+#include <dumb/supervisor/shutdown.hpp>
 #include <filesystem>
 #include <map>
 
@@ -271,9 +272,12 @@ asio::awaitable<void> Engine::Impl::after_stop(std::string process_name) {
     Result<void> result;
     bool lazy = false;
   };
-  auto work = [point] {
+  // A shutdown with a budget keeps only so much of it for this (LIF-79).
+  const bool hurried = shutting_down && shutdown_budget() > std::chrono::milliseconds(0);
+  const std::chrono::milliseconds patience = hurried ? supervisor::unmount_reserve : std::chrono::seconds(5);
+  auto work = [point, patience] {
     Unmounted done;
-    done.result = supervisor::unmount(point, done.lazy);
+    done.result = supervisor::unmount(point, done.lazy, patience);
     return std::make_shared<Unmounted>(std::move(done));
   };
   const std::shared_ptr<Unmounted> done = co_await offload(workers, work);

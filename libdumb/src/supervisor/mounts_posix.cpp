@@ -54,10 +54,10 @@ std::vector<Mount> read_mounts() {
   return text ? parse_mountinfo(*text) : std::vector<Mount>();
 }
 
-Result<void> unmount(const std::filesystem::path& point, bool& lazy) {
+Result<void> unmount(const std::filesystem::path& point, bool& lazy, std::chrono::milliseconds patience) {
   lazy = false;
   using std::chrono::steady_clock;
-  const auto deadline = steady_clock::now() + std::chrono::seconds(5);
+  const auto deadline = steady_clock::now() + patience;
   int error = EBUSY;
   while (is_mounted(read_mounts(), point)) {
     error = unmount_once(point, Detach::plain);

@@ -17,9 +17,10 @@ std::vector<Mount> read_mounts();
 /// Whether `point` is exactly a mount point, lexically normalised. Never touches the path.
 bool is_mounted(const std::vector<Mount>& mounts, const std::filesystem::path& point);
 
-/// Unmounts exactly `point`: plain, retried for 5 s while busy, then a lazy detach (reported through `lazy`).
-/// Uses umount2 as root, fusermount3 otherwise. Nothing to do when it is not mounted. Blocking.
-Result<void> unmount(const std::filesystem::path& point, bool& lazy);
+/// Unmounts exactly `point`: plain, retried for `patience` while busy, then a lazy detach (reported through
+/// `lazy`). Uses umount2 as root, fusermount3 otherwise. Nothing to do when it is not mounted. Blocking.
+Result<void> unmount(const std::filesystem::path& point, bool& lazy,
+                     std::chrono::milliseconds patience = std::chrono::seconds(5));
 
 enum class PathState { directory, other, missing, dead };
 
