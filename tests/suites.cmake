@@ -20,7 +20,7 @@ set_tests_properties(example.quickstart example.readme PROPERTIES LABELS example
 
 add_test(NAME unit.simulation CONFIGURATIONS Long
   COMMAND dumb-unit-tests "[simulation]")
-set_tests_properties(unit.simulation PROPERTIES LABELS unit TIMEOUT 900 ENVIRONMENT DUMB_TEST_SCHEDULES=1000000)
+set_tests_properties(unit.simulation PROPERTIES LABELS unit TIMEOUT 2400 ENVIRONMENT DUMB_TEST_SCHEDULES=1000000)
 
 # Every libFuzzer target for 60 s, as many at once as there are cores.
 add_test(NAME fuzz.targets CONFIGURATIONS Fuzz Long
