@@ -1,5 +1,5 @@
-# What tests/run adds: whole programs and other builds. They run with `ctest -C Full` only, because they need builds
-# that a plain `ctest` of this one does not make.
+# What tests/run adds: whole programs and other builds. They run with `ctest -C Full` (or Fuzz, which is Full and the
+# fuzz targets, or Long, which is everything) only, because they need builds that a plain `ctest` does not make.
 foreach(sanitizer asan tsan)
   if(sanitizer STREQUAL "tsan")
     set(configurations Long)
@@ -30,3 +30,8 @@ set_tests_properties(fuzz.targets PROPERTIES LABELS fuzz TIMEOUT 1500 RUN_SERIAL
 add_test(NAME posix.symlinks CONFIGURATIONS Long
   COMMAND dumb-posix-tests "[symlinks]")
 set_tests_properties(posix.symlinks PROPERTIES LABELS posix TIMEOUT 3600 ENVIRONMENT DUMB_TEST_CRASHES=200)
+
+# Half an hour of everything at once.
+add_test(NAME soak.half_hour CONFIGURATIONS Long
+  COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/soak.py --build ${PROJECT_BINARY_DIR} --minutes 30)
+set_tests_properties(soak.half_hour PROPERTIES LABELS soak TIMEOUT 3600 RUN_SERIAL ON)

@@ -7,6 +7,7 @@
 //                          launch, then "the last was N"
 //   --pace MS              for --numbers: after each 1000 lines or so, waits so long
 //   --note FILE            adds a line with its pid to FILE
+//   --rate N               prints N lines a second until it is ended
 //   --text T / --error T   prints T and a newline on standard output / error
 //   --raw HEX              writes the bytes as they are, no newline
 //   --env NAME             prints "NAME=value" (or "NAME is unset")
@@ -74,6 +75,15 @@ void sleep_for_ever() {
 [[noreturn]] void sleeper() {
   std::signal(SIGTERM, SIG_DFL);
   for (;;) ::pause();
+}
+
+[[noreturn]] void talk(long lines) {
+  const long pause = 1'000'000'000L / (lines > 0 ? lines : 1);
+  const timespec time{pause / 1'000'000'000L, pause % 1'000'000'000L};
+  for (unsigned long number = 1;; ++number) {
+    put("INFO line " + std::to_string(number) + " of one that talks and talks and talks and talks\n");
+    ::nanosleep(&time, nullptr);
+  }
 }
 
 long long now_ms() {
@@ -219,6 +229,8 @@ int main(int argc, char** argv) {
       std::string block;
       while (block.size() < 100000) block += std::string(99, 'x') + "\n";
       for (long long done = 0; done < bytes; done += static_cast<long long>(block.size())) put(block);
+    } else if (name == "--rate") {
+      talk(std::atol(value().c_str()));
     } else if (name == "--text") {
       put(value() + "\n");
     } else if (name == "--error") {
