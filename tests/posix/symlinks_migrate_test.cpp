@@ -212,3 +212,24 @@ TEST_CASE("hard-linked source and destination become one", "[symlinks][SYM-26]")
   CHECK(farm.target("/a/l") == "(none)");
   CHECK(farm.target("/b/l") == "/x");
 }
+
+TEST_CASE("a destination that the same run rewrites is known by its new target",
+          "[symlinks][SYM-21][SYM-27]") {
+  const Farm farm;
+  farm.link("/l/a", "/old/1");
+  farm.link("/l/in/a", "/x");
+  RepairRequest request = farm.request({"/l"}, {{"/old", "/new"}}, true);
+  request.root_migrations = std::vector<RootMigration>{{"/l/in", "/l"}};
+  request.overwrite_existing = true;
+  const auto before = farm.tree("/l");
+  const auto dry = farm.repair(request);
+  REQUIRE(dry.moves.size() == 1);
+  CHECK(dry.moves[0].replaced_target == "/new/1");
+  request.dry_run = false;
+  const auto real = farm.repair(request);
+  CHECK(real.moved == 1);
+  CHECK(real.changed == 1);
+  CHECK(farm.target("/l/a") == "/x");
+  CHECK(farm.restore(*real.auto_manifest).restored == 2);
+  CHECK(farm.tree("/l") == before);
+}

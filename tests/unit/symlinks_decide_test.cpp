@@ -146,3 +146,12 @@ TEST_CASE("a resumed run does what is still to do", "[symlinks][SYM-78]") {
   CHECK(resume_change(copy, link("/old"), link("/new")) == Pending::done);
   CHECK(resume_change(copy, link("/x"), absent()) == Pending::changed);
 }
+
+TEST_CASE("a replaced link of the same target gets its owner back", "[symlinks][SYM-35]") {
+  Change same = move("/new");
+  same.replaced_owner = Ownership{1, 2, 3};
+  const Verdict verdict = undo(same, absent(), link("/new"));
+  REQUIRE(verdict == Undone{Outcome::restored, 2});
+  CHECK(verdict.steps[1].owner == same.replaced_owner);
+  CHECK(undo(same, link("/old"), link("/new")) == Undone{Outcome::unchanged, 0});
+}

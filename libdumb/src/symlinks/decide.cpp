@@ -42,8 +42,14 @@ Step restore_destination(const Change& change) {
 Verdict undo_move(const Change& change, const LinkState& source, const LinkState& destination) {
   const Step back{change.path, as_link(source), change.old_target, change.owner};
   if (destination.is(change.new_target) && source.kind == LinkState::Kind::absent) {
-    return carried_out({back, restore_destination(change)});
+    // A replaced link of the same target is put back as well: it had an owner and a time of its own.
+    Verdict verdict{Outcome::restored, {back, restore_destination(change)}};
+    const Step& last = verdict.steps.back();
+    if (last.from == last.to && !last.owner) verdict.steps.pop_back();
+    return verdict;
   }
+  if (source.is(change.old_target) && change.replaced_target == change.new_target)
+    return {Outcome::unchanged};
   if (is_half_done(change, source, destination)) return carried_out({back, restore_destination(change)});
   return {source.is(change.old_target) ? Outcome::unchanged : Outcome::existing};
 }

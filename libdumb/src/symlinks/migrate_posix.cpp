@@ -187,7 +187,8 @@ Migrator::Standing Migrator::standing(const Destination& destination, const std:
   if (!state) return {Standing::Kind::unreadable, {}, {}, state.error().code().value()};
   if (state->kind == LinkState::Kind::absent) return {};
   if (state->kind == LinkState::Kind::other) return {Standing::Kind::other, {}, {}, 0};
-  return {Standing::Kind::link, std::move(state->target),
+  // A destination below the roots has been rewritten when its turn comes.
+  return {Standing::Kind::link, rewritten(state->target, destination.real, destination.spelled, name),
           owner_of(plan_.context.calls, destination.fd.get(), name), 0};
 }
 

@@ -36,7 +36,8 @@ namespace {
 /// What one thread of the walk finds. Counted here and added to the report at the end of each directory.
 class RewriteSink final : public LinkSink {
  public:
-  explicit RewriteSink(RepairPlan& plan) : plan_(plan) {}
+  explicit RewriteSink(RepairPlan& plan)
+      : plan_(plan), counts_only_(plan.journal == nullptr && plan.include_broken && !plan.verify) {}
 
   void link(const WalkedDirectory& here, std::string_view name, std::string_view target) override {
     if (here.fd != directory_fd_) enter(here);
@@ -47,6 +48,12 @@ class RewriteSink final : public LinkSink {
     } else if (found.kind == Rewritten::Kind::refused) {
       failed(join_path(spelled_, name), found.number,
              "rewrite the target to \"" + result_.substr(0, 200) + "\"");
+    } else if (counts_only_) {
+      ++changed_;
+      if (kept_ < plan_.limit) {
+        ++kept_;
+        shown_.push_back({join_path(spelled_, name), std::string(target), result_, plan_.rules[found.rule]});
+      }
     } else {
       links_.push_back({std::string(name), std::string(target), result_, found.rule});
     }
@@ -60,8 +67,13 @@ class RewriteSink final : public LinkSink {
     RepairReport& report = plan_.report;
     report.scanned_symlinks += scanned_;
     report.skipped_unchanged += unchanged_;
+    report.changed += changed_;
+    for (LinkChange& change : shown_) {
+      if (report.changes.size() < plan_.limit) report.changes.push_back(std::move(change));
+    }
+    shown_.clear();
     plan_.found += scanned_;
-    scanned_ = unchanged_ = 0;
+    scanned_ = unchanged_ = changed_ = 0;
     plan_.meter->update([&](Progress& progress) { progress.processed = plan_.found; });
   }
 
@@ -151,6 +163,10 @@ class RewriteSink final : public LinkSink {
   }
 
   RepairPlan& plan_;
+  bool counts_only_;  ///< nothing but the rules decides about a link
+  std::uint64_t changed_ = 0;
+  std::size_t kept_ = 0;
+  std::vector<LinkChange> shown_;
   int directory_fd_ = -1;
   std::string spelled_;
   std::string result_;
