@@ -75,6 +75,11 @@ class Ground {
     children_.push_back(pid);
     return pid;
   }
+  /// The first start is over: nothing of the boot starts a service any more.
+  bool booted() {
+    const Answer answer = request(port(), "GET", "/process/startup-status");
+    return jsonx::string_at(parsed(answer.body).as_object(), "phase") == "ready";
+  }
   bool adopted(std::string_view name) {
     const json::object now = status(name);
     const json::value* value = now.if_contains("adopted");
@@ -202,6 +207,7 @@ TEST_CASE("children outlive a killed server, and the next one goes on with them"
   CHECK(ground.status("One").at("started_at").to_number<double>() == Approx(since).margin(0.001));
   CHECK(ground.starts("one") == 1);
   SECTION("its end is seen, and how it ended is not guessed") {
+    REQUIRE(eventually([&] { return ground.booted(); }, 60s));
     ::kill(pid, SIGKILL);
     REQUIRE(eventually([&] { return !ground.running("One"); }));
     CHECK_THAT(jsonx::string_at(ground.status("One"), "state_reason"),
@@ -418,10 +424,7 @@ TEST_CASE("what was stopped and what has done its work is left so by the next se
   }
   CHECK(ground.await_pid("Two") == two);
   CHECK(ground.adopted("Two"));
-  REQUIRE(eventually([&] {
-    const Answer answer = request(ground.port(), "GET", "/process/startup-status");
-    return jsonx::string_at(parsed(answer.body).as_object(), "phase") == "ready";
-  }));
+  REQUIRE(eventually([&] { return ground.booted(); }, 60s));
   CHECK(reason("One") == "was stopped before");
   CHECK(reason("Job") == "completed: exit code 0");
   CHECK(ground.starts("one") == 1);
@@ -572,6 +575,7 @@ TEST_CASE("a server that is replaced refuses no connection and ends no child", "
     CHECK(ground.await_pid("Two") == two);
     REQUIRE(eventually([&] { return ended(ground.root() / "log/one.log"); }, 60s));
     hammer.end();
+    REQUIRE(eventually([&] { return ground.booted(); }, 60s));
     // It is the same process, whose children they still are: how they end is known.
     ::kill(two, SIGKILL);
     REQUIRE(eventually([&] { return !ground.running("Two"); }));

@@ -259,6 +259,7 @@ class Simulation {
     ++seen_.adopted;
     feed(found);
     expect(machine_.state() == State::running, "adopted, but not running");
+    expect(post_start_, "adopted, and nothing follows its start");
   }
 
   void die(const ExitStatus& status) {
@@ -394,6 +395,15 @@ class Simulation {
         if (random_(4) == 0) {
           wanted_ = false;
           feed(event::KillAsked{});
+        } else if (alive_ && random_(4) == 0) {
+          // What an earlier run left is no news of a service that this one has.
+          const State before = machine_.state();
+          if (random_(2) == 0) {
+            feed(event::LeftAtRest{});
+          } else {
+            feed(event::Adopted{2000, std::nullopt, {}, false});
+          }
+          expect(machine_.state() == before && machine_.pid() != 2000, "an earlier run takes it away");
         } else {
           feed(event::HealthTold{run_ - 1, false, "of an earlier run"});
         }
