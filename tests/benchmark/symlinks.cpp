@@ -5,7 +5,8 @@
 // Makes LINKS (500,000) links in directories of 25, three levels down, below DIRECTORY, and measures what the
 // library does with them against floors taken in the same run: a bare getdents and readlink walk, a bare loop
 // of symlinkat and renameat over the same links, and symlinks_usual.py, a script of the
-// usual method. Each operation runs in a child process, whose peak memory is told. Times are of one run each: repeat on a busy machine.
+// usual method. Each operation runs in a child process, whose peak memory is told. Times are of one run each:
+// repeat on a busy machine.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -112,7 +113,7 @@ void bare_walk(int parent, const char* name) {
 
 /// The usual script, which stands beside this source.
 void usual_method(const std::string& root, const char* from, const char* to) {
-  const std::string script = fs::path(__FILE__).parent_path() / "symlinks_usual.py";
+  const std::string script = std::string(DUMB_SOURCE_DIR) + "/tests/benchmark/symlinks_usual.py";
   const int nowhere = ::open("/dev/null", O_WRONLY);
   ::dup2(nowhere, STDOUT_FILENO);
   ::execlp("python3", "python3", script.c_str(), root.c_str(), from, to, nullptr);

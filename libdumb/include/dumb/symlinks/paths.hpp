@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <dumb/base/result.hpp>
 #include <string>
 #include <string_view>
