@@ -161,7 +161,8 @@ class Simulation {
     } else if (std::holds_alternative<action::Collect>(one)) {
       expect(ended_ && !collecting_, "collects what has not ended");
       collecting_ = true;
-    } else if (std::holds_alternative<action::PostStart>(one)) {
+    } else if (const auto* after = std::get_if<action::PostStart>(&one)) {
+      run_ = after->run;  // the first one that is told of an adopted service
       post_start_ = true;
     } else if (std::holds_alternative<action::CheckHealth>(one)) {
       expect(alive_ && !ended_ && !checking_, "checks what is not there, or twice");
