@@ -144,6 +144,22 @@ Result<void> take(Snapshot& snapshot, const std::vector<Tree>& trees, const Cont
 
 }  // namespace
 
+Result<void> check(const Environment& environment, const BackupRequest& request) {
+  if (!request.check_targets.value_or(true) && !request.include_broken.value_or(true)) {
+    return Error(Errc::invalid_argument, "include_broken false needs check_targets");
+  }
+  auto place = place_for(environment, request.backup_path, ManifestUse::write);
+  if (!place) return place.error();
+  auto roots = roots_of(environment, request);
+  if (!roots) return roots.error();
+  const Context context(environment);
+  for (const std::string& root : *roots) {
+    auto tree = open_tree(context, root);
+    if (!tree) return tree.error();
+  }
+  return {};
+}
+
 Result<BackupReport> backup(const Environment& environment, const BackupRequest& request,
                             const Control& control) {
   const Context context(environment);

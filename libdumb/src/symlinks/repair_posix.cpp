@@ -318,6 +318,21 @@ Result<RepairReport> apply(RepairPlan& plan, Journal& journal, const Control& co
 
 }  // namespace
 
+Result<void> check(const Environment& environment, const RepairRequest& request) {
+  const Context context(environment);
+  if (request.resume_manifest_path) return check_resume(context, request);
+  auto rules = effective_rules(request);
+  if (!rules) return rules.error();
+  if (auto good = check(request, *rules); !good) return good;
+  RepairPlan plan(context, request, std::move(*rules));
+  if (request.backup_path) {
+    auto given = place_for(environment, *request.backup_path, ManifestUse::write);
+    if (!given) return given.error();
+  }
+  if (auto good = open_roots(plan, request); !good) return good;
+  return open_migrations(plan, request);
+}
+
 Result<RepairReport> repair(const Environment& environment, const RepairRequest& request,
                             const Control& control) {
   const Context context(environment);

@@ -111,6 +111,15 @@ Result<void> apply(const Context& context, RestorePlan& plan, Journal& journal, 
 
 }  // namespace
 
+Result<void> check(const Environment& environment, const RestoreRequest& request) {
+  auto place = place_for(environment, request.manifest_path, ManifestUse::read);
+  if (!place) return place.error();
+  const Context context(environment);
+  auto file = open_manifest(context, *place);
+  if (!file) return file.error();
+  return {};
+}
+
 Result<RestoreReport> restore(const Environment& environment, const RestoreRequest& request,
                               const Control& control) {
   const Context context(environment);
@@ -119,7 +128,6 @@ Result<RestoreReport> restore(const Environment& environment, const RestoreReque
   report.overwrite_existing = request.overwrite_existing.value_or(false);
   report.restore_broken = request.restore_broken.value_or(true);
   Meter meter(context, control);
-  meter.stage(Stage::collecting);
   RestorePlan plan(context, {report.overwrite_existing, report.restore_broken}, report, meter);
   if (auto opened = plan.open(request.manifest_path, control.stop); !opened) return opened.error();
   RunLocks locks;
@@ -130,6 +138,7 @@ Result<RestoreReport> restore(const Environment& environment, const RestoreReque
     if (!taken) return taken.error();
     journal.emplace(context, undo_header(plan), std::nullopt);
   }
+  meter.stage(Stage::collecting);
   std::uint64_t planned = 0;
   std::string buffer;
   auto decided = plan.run(control.stop, [&](const Decided& entry) {

@@ -82,15 +82,32 @@ bool is_admitted(const Contents& contents, std::string_view path) {
                      [&](const std::string& root) { return path != root && is_within(path, root); });
 }
 
-Result<RepairReport> resume(const Context& context, const RepairRequest& request, const Control& control) {
+namespace {
+
+Result<void> check_alone(const RepairRequest& request) {
   const auto given = [](const auto& list) { return list && !list->empty(); };
   if (given(request.roots) || given(request.rewrite_rules) || given(request.presets) ||
       given(request.root_migrations)) {
     return Error(Errc::invalid_argument,
                  "resume_manifest_path excludes roots, rules, presets and migrations");
   }
+  return {};
+}
+
+}  // namespace
+
+Result<void> check_resume(const Context& context, const RepairRequest& request) {
+  if (auto alone = check_alone(request); !alone) return alone;
+  auto place = place_for(context.environment, *request.resume_manifest_path, ManifestUse::read);
+  if (!place) return place.error();
+  auto file = open_manifest(context, *place);
+  if (!file) return file.error();
+  return {};
+}
+
+Result<RepairReport> resume(const Context& context, const RepairRequest& request, const Control& control) {
+  if (auto alone = check_alone(request); !alone) return alone.error();
   Meter meter(context, control);
-  meter.stage(Stage::collecting);
   std::uint64_t units = 0;
   auto manifest = open_checked(context, *request.resume_manifest_path, control.stop,
                                [&](const Element& element, ManifestReader::Array array) {
@@ -115,6 +132,7 @@ Result<RepairReport> resume(const Context& context, const RepairRequest& request
     auto taken = locks.take(context, control, "symlink_repair", *trees, Locks::Mode::exclusive, !bounded);
     if (!taken) return taken.error();
   }
+  meter.stage(Stage::collecting);
   const std::string run_id = new_run_id();
   Places places(context, *trees, bounded ? Places::Reach::trees : Places::Reach::anywhere);
   if (!report.dry_run) {

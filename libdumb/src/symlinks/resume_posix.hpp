@@ -18,6 +18,9 @@ void count_applied(RepairReport& report, Meter& meter, std::size_t limit, const 
 /// Finishes the run of a manifest (SYM-78).
 Result<RepairReport> resume(const Context& context, const RepairRequest& request, const Control& control);
 
+/// What of a request to resume can be told without reading the manifest.
+Result<void> check_resume(const Context& context, const RepairRequest& request);
+
 /// A manifest that was read once and found whole.
 struct OpenManifest {
   UniqueFd file;

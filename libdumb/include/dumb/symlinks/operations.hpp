@@ -62,6 +62,12 @@ Result<RestoreReport> restore(const Environment& environment, const RestoreReque
 Result<CompareReport> compare(const Environment& environment, const CompareRequest& request,
                               const Control& control = {});
 
+/// Refuses what the operation would refuse before it takes a lock, so that a job for it need not be made. Of a
+/// manifest only that it is there.
+Result<void> check(const Environment& environment, const RepairRequest& request);
+Result<void> check(const Environment& environment, const BackupRequest& request);
+Result<void> check(const Environment& environment, const RestoreRequest& request);
+
 /// The built-in roots and `more_default_roots`, without duplicates (SYM-12).
 std::vector<std::string> default_roots(const Environment& environment);
 
