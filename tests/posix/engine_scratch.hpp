@@ -26,6 +26,7 @@ struct Scratch {
   std::chrono::milliseconds self_check{60'000};
   std::chrono::milliseconds api_wait_limit{600'000};
   config::Environment environment{{"PATH", "/usr/bin:/bin"}, {"GREETING", "hello"}};
+  std::chrono::seconds backup_catch_up{300};
   bool overlaid = false;
   bool strict_start = false;
 
@@ -86,6 +87,7 @@ struct Scratch {
     options.self_check_interval = self_check;
     options.api_wait_limit = api_wait_limit;
     options.strict_start = strict_start;
+    options.backup_catch_up = backup_catch_up;
     if (overlaid) options.catalog_directory = "/catalog";
     auto opened = engine::Engine::open(context, std::move(options));
     if (!opened) return opened.error();

@@ -350,6 +350,7 @@ asio::awaitable<Result<ProcessDetail>> Engine::Impl::process(std::string process
   detail.config = snapshot->block(*ref);
   detail.config_key = ref->config_key;
   detail.version = co_await version_of(*ref);
+  if (const json::object* status = backup_status(ref->process_name)) detail.symlink_backup_status = *status;
   detail.supports_manual_update = manual_update(*ref, detail.config);
   detail.repo_url = repo_url(detail.config, service);
   if (service != nullptr) detail.sponsorship_url = service->links.sponsorship_url;

@@ -134,6 +134,12 @@ asio::awaitable<void> Engine::Impl::boot() {
   tell_start();
   adopt_children();
   write_run_files();
+  ++background;
+  auto looked = [this](std::exception_ptr error) {
+    --background;
+    if (error) log.error("the look back at interrupted link operations ended by an exception");
+  };
+  asio::co_spawn(context, look_back_at_links(), std::move(looked));
   std::set<std::string> names = startable_names();
   for (const std::string& name : restore_rest()) names.erase(name);
   expected_services = names;

@@ -14,6 +14,7 @@
 #include <dumb/base/text.hpp>
 #include <thread>
 
+#include "engine/link_service.hpp"
 #include "engine/run_lock.hpp"
 
 namespace dumb::engine {
@@ -114,7 +115,9 @@ Engine::Impl::Impl(asio::io_context& io, Options opened, catalog::Catalog known,
       events({context, workers, log, background}, event_file()),
       runs(io, supervisor, log, background, run_hooks()) {
   log.set_secrets(manager->secret_values());
+  links = make_links();
   manager->on_change([this](const std::vector<JsonPath>&) {
+    links->backups().follow_config();
     configure_logs();
     events.move_to(event_file());
     follow_restart_rules();

@@ -41,6 +41,8 @@ namespace dumb::engine {
 
 namespace asio = boost::asio;
 struct FfprobeWatch;
+class LinkService;
+struct BackupSettings;
 
 /// Phases of LIF-31 that this process goes through.
 enum class Phase {
@@ -207,6 +209,19 @@ class Engine::Impl final : public supervisor::ServiceSource {
   asio::awaitable<std::optional<std::string>> version_of(config::BlockRef ref);
   asio::awaitable<Result<LogChunk>> logs(LogQuery query);
 
+  // Link operations (symlinks.cpp)
+  std::unique_ptr<LinkService> make_links();
+  std::map<std::string, BackupSettings> backups() const;
+  asio::awaitable<void> look_back_at_links();
+  const json::object* backup_status(const std::string& process_name) const;
+  asio::awaitable<Result<SnapshotList>> snapshots(std::string process_name);
+  asio::awaitable<Result<BackupStatus>> backup_status_of(std::string process_name);
+  asio::awaitable<Result<RescheduleReply>> reschedule_backup(std::string process_name);
+  asio::awaitable<Result<json::object>> job(std::string job_id);
+  asio::awaitable<Result<LatestJob>> latest_job(LatestJobQuery query);
+  asio::awaitable<JobList> jobs();
+  asio::awaitable<Result<CancelledJob>> cancel_job(std::string job_id);
+
   // Configuration (configuration.cpp)
   Result<json::object> config_of(std::optional<std::string> process_name) const;
   asio::awaitable<Result<json::object>> update_config(ConfigUpdate update);
@@ -312,6 +327,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   bool run_files_pending = false;                           // something changed since they were written
   bool run_files_writing = false;
   Resting resting;  // as written for the next run
+  std::unique_ptr<LinkService> links;
 
  private:
   mutable std::unique_ptr<graph::Model> model_;  // of the configuration it was last asked for

@@ -1,12 +1,14 @@
 // Shutdown, and the order of every stop.
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
 #include <dumb/base/text.hpp>
 #include <dumb/supervisor/shutdown.hpp>
 
 #include "engine/impl.hpp"
+#include "engine/link_service.hpp"
 
 namespace dumb::engine {
 namespace {
@@ -43,6 +45,9 @@ asio::awaitable<void> Engine::Impl::shutdown() {
   if (boot_event) boot_event->cancel();
   wake_stabilizer();
   runs.call_off_all("DUMB is shutting down");
+  ++background;
+  auto ended = [this](std::exception_ptr) { --background; };
+  asio::co_spawn(context, links->shutdown(), std::move(ended));
   co_await call_off_starts();
   const std::set<std::string> stopped = to_set(supervisor.occupied());
   const auto run = runs.down("shutdown", stop_items(stopped));

@@ -94,6 +94,9 @@ bool Table::finish(const std::string& job_id, Outcome outcome, WallTime now) {
   const bool asked_to_end = !over.cancel_code.empty();
   if (outcome.end == Outcome::End::busy && !asked_to_end) {
     over.stepped_back = true;
+    over.job.status = Status::queued;
+    over.job.started_at.reset();
+    over.job.progress.reset();
     return false;
   }
   queue_.erase(over.job.sequence);

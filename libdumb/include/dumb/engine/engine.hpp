@@ -8,6 +8,7 @@
 #include <dumb/base/result.hpp>
 #include <dumb/base/root.hpp>
 #include <dumb/config/manager.hpp>
+#include <dumb/engine/symlinks.hpp>
 #include <dumb/engine/types.hpp>
 #include <dumb/engine/usage.hpp>
 #include <filesystem>
@@ -44,6 +45,7 @@ struct Options {
   /// is asked.
   std::function<Result<void>()> take_over;
   std::chrono::milliseconds usage_interval{2'000};  ///< how long a measurement stands (LIF-172)
+  std::chrono::seconds backup_catch_up{300};        ///< before a scheduled snapshot that was missed (SYM-59)
   bool strict_start = false;  ///< dependents of a service that failed wait until it is up (DEP-45)
 };
 
@@ -118,6 +120,26 @@ class Engine {
   Result<json::object> config_of(std::optional<std::string> process_name) const;
   /// CFG-72, CFG-82 to CFG-88; the reply as described there.
   boost::asio::awaitable<Result<json::object>> update_config(ConfigUpdate update);
+
+  // Link operations (symlinks.md) run on threads of their own. The answers are the objects of SYM-28, 32, 37
+  // and 39. Beyond the errors above: conflict when roots are in use, ENOSPC and EDQUOT when the manifest
+  // could not be written, EAGAIN when too many jobs are active.
+  boost::asio::awaitable<Result<json::object>> symlink_repair(symlinks::RepairRequest request);
+  boost::asio::awaitable<Result<json::object>> symlink_backup(symlinks::BackupRequest request);
+  boost::asio::awaitable<Result<json::object>> symlink_restore(symlinks::RestoreRequest request);
+  boost::asio::awaitable<Result<json::object>> symlink_compare(symlinks::CompareRequest request);
+  boost::asio::awaitable<Result<QueuedJob>> symlink_repair_job(symlinks::RepairRequest request);
+  boost::asio::awaitable<Result<QueuedJob>> symlink_backup_job(symlinks::BackupRequest request);
+  boost::asio::awaitable<Result<QueuedJob>> symlink_restore_job(symlinks::RestoreRequest request);
+  boost::asio::awaitable<Result<SnapshotList>> symlink_snapshots(std::string process_name);
+  boost::asio::awaitable<Result<ManifestFileList>> symlink_manifest_files(std::string manifest_path);
+  boost::asio::awaitable<Result<BackupStatus>> symlink_backup_status(std::string process_name);
+  boost::asio::awaitable<Result<RescheduleReply>> reschedule_symlink_backup(std::string process_name);
+  /// Background jobs (SYM-43 to SYM-51).
+  boost::asio::awaitable<Result<json::object>> job(std::string job_id);
+  boost::asio::awaitable<Result<LatestJob>> latest_job(LatestJobQuery query);
+  boost::asio::awaitable<JobList> jobs();
+  boost::asio::awaitable<Result<CancelledJob>> cancel_job(std::string job_id);
 
  private:
   class Impl;

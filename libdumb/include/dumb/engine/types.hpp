@@ -136,22 +136,23 @@ struct HealthReport {
   std::string details;
 };
 
-/// API-46, in this order.
+/// API-46, in this order, then those of SYM-1.
 struct Capabilities {
   bool optional_only_onboarding = false, optional_service_options = false, manual_update_check = false,
-       seerr_sync = false, auto_update_start_time = false, symlink_repair = false,
-       symlink_repair_async = false, symlink_manifest_backup = false, symlink_manifest_backup_async = false,
-       symlink_job_status = false, symlink_job_latest = false, symlink_manifest_restore = false,
-       symlink_manifest_restore_async = false, symlink_manifest_compare = false,
-       symlink_backup_schedule = false, symlink_backup_manifest_list = false,
-       symlink_manifest_file_list = false;
+       seerr_sync = false, auto_update_start_time = false, symlink_repair = true, symlink_repair_async = true,
+       symlink_manifest_backup = true, symlink_manifest_backup_async = true, symlink_job_status = true,
+       symlink_job_latest = true, symlink_manifest_restore = true, symlink_manifest_restore_async = true,
+       symlink_manifest_compare = true, symlink_backup_schedule = true, symlink_backup_manifest_list = true,
+       symlink_manifest_file_list = true, symlink_job_cancel = true, symlink_repair_undo = true,
+       symlink_repair_resume = true;
 };
 BOOST_DESCRIBE_STRUCT(Capabilities, (),
                       (optional_only_onboarding, optional_service_options, manual_update_check, seerr_sync,
                        auto_update_start_time, symlink_repair, symlink_repair_async, symlink_manifest_backup,
                        symlink_manifest_backup_async, symlink_job_status, symlink_job_latest,
                        symlink_manifest_restore, symlink_manifest_restore_async, symlink_manifest_compare,
-                       symlink_backup_schedule, symlink_backup_manifest_list, symlink_manifest_file_list))
+                       symlink_backup_schedule, symlink_backup_manifest_list, symlink_manifest_file_list,
+                       symlink_job_cancel, symlink_repair_undo, symlink_repair_resume))
 
 /// An answer that is not JSON.
 struct Text {

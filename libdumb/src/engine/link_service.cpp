@@ -1,0 +1,220 @@
+#include "engine/link_service.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/json.hpp>
+#include <dumb/base/text.hpp>
+#include <filesystem>
+
+#include "engine/link_jobs.hpp"
+
+namespace dumb::engine {
+namespace {
+
+constexpr std::size_t request_threads = 4;
+
+/// Runs one operation and writes the line of SYM-10.
+template <class Operation, class Request>
+auto run_logged(Log& log, const std::string& what, Operation operation,
+                const symlinks::Environment& environment, const Request& request,
+                const symlinks::Control& control) {
+  const SteadyTime begun = system_clock().now();
+  auto report = operation(environment, request, control);
+  const double took = std::chrono::duration<double>(system_clock().now() - begun).count();
+  if (report) {
+    log.info(fmt::format("{}: {}, {:.2f} s", what, summary_of(*report), took));
+  } else if (!report.error().is(Errc::conflict)) {
+    log.info(fmt::format("{}: not done: {}", what, report.error().to_string()));
+  }
+  return report;
+}
+
+jobs::RunnerOptions runner_options(const std::filesystem::path& state) {
+  jobs::RunnerOptions options;
+  options.directory = state / "jobs";
+  return options;
+}
+
+}  // namespace
+
+LinkService::LinkService(asio::io_context& context, Log& log, const Root& root, std::chrono::seconds catch_up,
+                         std::size_t& background, Hooks hooks)
+    : context_(context),
+      log_(log),
+      root_(root),
+      hooks_(std::move(hooks)),
+      state_(root.map(std::string(repair_directory) + "/.state")),
+      locks_(std::make_shared<symlinks::Locks>()),
+      runner_(context.get_executor(), log, runner_options(state_)),
+      scheduler_(context, log, background,
+                 {.state_file = state_ / "schedule.json",
+                  .catch_up = catch_up,
+                  .settings = hooks_.backups,
+                  .pool = [this]() -> asio::thread_pool& { return pool(); },
+                  .take =
+                      [this](const symlinks::ScheduledSnapshot& request) {
+                        return [environment = environment(), request,
+                                stop = stop_.get_token()](const std::atomic<bool>&) {
+                          symlinks::Control control;
+                          control.stop = stop;
+                          control.owner = "scheduled";
+                          return symlinks::take_scheduled_snapshot(environment, request, control);
+                        };
+                      }}) {}
+
+LinkService::~LinkService() {
+  stop_.request_stop();
+  if (pool_) pool_->join();
+}
+
+symlinks::Environment LinkService::environment() const {
+  symlinks::Environment environment = hooks_.environment();
+  environment.locks = locks_;
+  return environment;
+}
+
+asio::thread_pool& LinkService::pool() {
+  if (!pool_) pool_.emplace(request_threads);
+  return *pool_;
+}
+
+LinkService::Found LinkService::look_back(const symlinks::Environment& environment) const {
+  Found found;
+  found.runs = symlinks::recover(environment);
+  found.history = jobs::Store(state_ / "jobs").load([&](const Error& skipped) {
+    found.faults.push_back(skipped.to_string());
+  });
+  return found;
+}
+
+void LinkService::settle(Found found) {
+  for (const std::string& fault : found.faults) log_.warning("history of jobs: " + fault);
+  for (const symlinks::Interrupted& run : found.runs) {
+    log_.warning(fmt::format(
+        "a run over links was interrupted: {} changes made, {} not, {} errors; undo or resume with {}",
+        run.done, run.pending, run.errors.size(), text::to_utf8(run.manifest)));
+  }
+  runner_.restore(std::move(found.history),
+                  [&](const jobs::Job& job) { return interruption_of(job, found.runs); });
+}
+
+asio::awaitable<void> LinkService::ready() {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  if (ready_) {
+    const auto event = ready_;
+    co_await supervisor::OneShot<bool>::wait(event);
+    co_return;
+  }
+  ready_ = std::make_shared<supervisor::OneShot<bool>>(context_.get_executor());
+  std::error_code ignored;
+  if (std::filesystem::exists(root_.map(std::string(repair_directory)), ignored)) {
+    auto work = [this, environment = environment()] { return look_back(environment); };
+    Found found = co_await offload(pool(), std::move(work));
+    settle(std::move(found));
+  }
+  scheduler_.load();
+  ready_->set(true);
+}
+
+template <class Request, class Operation>
+asio::awaitable<Result<json::object>> LinkService::run(std::string what, Request request,
+                                                       Operation operation) {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  co_await ready();
+  if (shut_down_) co_return Error(Errc::unavailable, "DUMB is shutting down");
+  struct Running {
+    std::size_t& count;
+    explicit Running(std::size_t& all) : count(all) { ++count; }
+    ~Running() { --count; }
+  } const running(running_);
+  auto work = [log = &log_, what, operation, environment = environment(), request,
+               stop = stop_.get_token()]() -> Result<json::object> {
+    symlinks::Control control;
+    control.stop = stop;
+    const auto report = run_logged(*log, what, operation, environment, request, control);
+    if (!report) return report.error();
+    return symlinks::to_json(*report);
+  };
+  Result<json::object> answer = co_await offload(pool(), std::move(work));
+  co_return answer;
+}
+
+template <class Request, class Operation>
+asio::awaitable<Result<QueuedJob>> LinkService::queue(std::string what, Request request,
+                                                      Operation operation) {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  co_await ready();
+  if (shut_down_) co_return Error(Errc::unavailable, "DUMB is shutting down");
+  const symlinks::Environment around = environment();
+  auto look = [around, request] { return symlinks::check(around, request); };
+  const Result<void> good = co_await offload(pool(), std::move(look));
+  if (!good) co_return good.error();
+  jobs::Work work = [log = &log_, what, operation, around, request](jobs::Attempt& attempt) {
+    symlinks::Control control;
+    control.stop = attempt.stop();
+    control.owner = attempt.job_id();
+    control.progress = [&](const symlinks::Progress& progress) {
+      attempt.progress(symlinks::to_json(progress, what));
+    };
+    return outcome_of(run_logged(*log, what, operation, around, request, control));
+  };
+  const Result<jobs::Job> job =
+      runner_.submit(what, label_of(request), metadata_of(request), std::move(work));
+  if (!job) co_return job.error();
+  co_return QueuedJob{"queued", job->job_id, what};
+}
+
+asio::awaitable<Result<json::object>> LinkService::repair(symlinks::RepairRequest request) {
+  return run(std::string(repair_operation), std::move(request), &symlinks::repair);
+}
+asio::awaitable<Result<json::object>> LinkService::backup(symlinks::BackupRequest request) {
+  return run(std::string(backup_operation), std::move(request), &symlinks::backup);
+}
+asio::awaitable<Result<json::object>> LinkService::restore(symlinks::RestoreRequest request) {
+  return run(std::string(restore_operation), std::move(request), &symlinks::restore);
+}
+asio::awaitable<Result<json::object>> LinkService::compare(symlinks::CompareRequest request) {
+  return run("symlink_manifest_compare", std::move(request), &symlinks::compare);
+}
+asio::awaitable<Result<QueuedJob>> LinkService::queue_repair(symlinks::RepairRequest request) {
+  return queue(std::string(repair_operation), std::move(request), &symlinks::repair);
+}
+asio::awaitable<Result<QueuedJob>> LinkService::queue_backup(symlinks::BackupRequest request) {
+  return queue(std::string(backup_operation), std::move(request), &symlinks::backup);
+}
+asio::awaitable<Result<QueuedJob>> LinkService::queue_restore(symlinks::RestoreRequest request) {
+  return queue(std::string(restore_operation), std::move(request), &symlinks::restore);
+}
+
+asio::awaitable<Result<SnapshotList>> LinkService::snapshots(std::string process_name, std::string path) {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  auto work = [environment = environment(), process_name, path]() -> Result<SnapshotList> {
+    return engine::list_snapshots(environment, process_name, path);
+  };
+  Result<SnapshotList> list = co_await offload(pool(), std::move(work));
+  co_return list;
+}
+
+asio::awaitable<Result<ManifestFileList>> LinkService::manifest_files(std::string manifest_path) {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  auto work = [environment = environment(), manifest_path] {
+    return engine::list_manifest_files(environment, manifest_path);
+  };
+  Result<ManifestFileList> list = co_await offload(pool(), std::move(work));
+  co_return list;
+}
+
+asio::awaitable<void> LinkService::shutdown() {
+  shut_down_ = true;
+  stop_.request_stop();
+  scheduler_.stop();
+  co_await runner_.shutdown();
+  asio::steady_timer pause(context_);
+  const SteadyTime end = system_clock().now() + std::chrono::seconds(10);
+  while ((running_ > 0 || scheduler_.busy()) && system_clock().now() < end) {
+    co_await supervisor::pause_for(pause, std::chrono::milliseconds(5));
+  }
+}
+
+}  // namespace dumb::engine

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <dumb/base/log.hpp>
+#include <dumb/engine/symlinks.hpp>
+#include <dumb/jobs/runner.hpp>
+#include <dumb/symlinks/operations.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <string>
+
+#include "base/offload.hpp"
+#include "engine/backup_scheduler_asio.hpp"
+#include "supervisor/event_asio.hpp"
+
+namespace dumb::engine {
+
+/// Link operations on threads of their own, in the request or as jobs, and the scheduled snapshots. Not
+/// thread-safe; use it on the context's thread.
+class LinkService {
+ public:
+  struct Hooks {
+    std::function<symlinks::Environment()> environment;  ///< of the configuration in force; no locks in it
+    std::function<std::map<std::string, BackupSettings>()> backups;  ///< of services that have them
+  };
+  LinkService(asio::io_context& context, Log& log, const Root& root, std::chrono::seconds catch_up,
+              std::size_t& background, Hooks hooks);
+  ~LinkService();
+
+  /// Settles what an earlier run of DUMB left and reads its history, once; every operation waits for it.
+  asio::awaitable<void> ready();
+
+  asio::awaitable<Result<json::object>> repair(symlinks::RepairRequest request);
+  asio::awaitable<Result<json::object>> backup(symlinks::BackupRequest request);
+  asio::awaitable<Result<json::object>> restore(symlinks::RestoreRequest request);
+  asio::awaitable<Result<json::object>> compare(symlinks::CompareRequest request);
+  asio::awaitable<Result<QueuedJob>> queue_repair(symlinks::RepairRequest request);
+  asio::awaitable<Result<QueuedJob>> queue_backup(symlinks::BackupRequest request);
+  asio::awaitable<Result<QueuedJob>> queue_restore(symlinks::RestoreRequest request);
+  asio::awaitable<Result<SnapshotList>> snapshots(std::string process_name, std::string path);
+  asio::awaitable<Result<ManifestFileList>> manifest_files(std::string manifest_path);
+
+  jobs::Runner& jobs() { return runner_; }
+  BackupScheduler& backups() { return scheduler_; }
+  asio::awaitable<void> shutdown();
+
+ private:
+  struct Found {
+    std::vector<symlinks::Interrupted> runs;
+    std::vector<jobs::Job> history;
+    std::vector<std::string> faults;
+  };
+  symlinks::Environment environment() const;
+  asio::thread_pool& pool();
+  Found look_back(const symlinks::Environment& environment) const;
+  void settle(Found found);
+  template <class Request, class Operation>
+  asio::awaitable<Result<json::object>> run(std::string what, Request request, Operation operation);
+  template <class Request, class Operation>
+  asio::awaitable<Result<QueuedJob>> queue(std::string what, Request request, Operation operation);
+
+  asio::io_context& context_;
+  Log& log_;
+  Root root_;
+  Hooks hooks_;
+  std::filesystem::path state_;
+  std::shared_ptr<symlinks::Locks> locks_;
+  std::stop_source stop_;                  // of what runs in requests and of scheduled snapshots
+  std::optional<asio::thread_pool> pool_;  // made when it is first needed
+  jobs::Runner runner_;
+  BackupScheduler scheduler_;
+  std::shared_ptr<supervisor::OneShot<bool>> ready_;
+  std::size_t running_ = 0;  // operations in requests
+  bool shut_down_ = false;
+};
+
+}  // namespace dumb::engine
