@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
+#include <cerrno>
 #include <dumb/base/text.hpp>
 
 namespace dumb::server {
@@ -29,7 +30,17 @@ bool shows_secret(const codec::Fault& fault) {
 }  // namespace
 
 int status_of(const Error& error) noexcept {
-  if (error.code().category() != dumb_category()) return 500;
+  if (error.code().category() != dumb_category()) {
+    switch (error.code().value()) {
+      case EAGAIN:  // too many jobs
+        return 429;
+      case ENOSPC:  // no room for the manifest that would undo a change of links
+      case EDQUOT:
+        return 507;
+      default:
+        return 500;
+    }
+  }
   switch (static_cast<Errc>(error.code().value())) {
     case Errc::not_found:
       return 404;

@@ -77,4 +77,14 @@ json::array query_place(std::string_view name) {
 
 }  // namespace detail
 
+void check_bound(const Bound& bound, std::int64_t value, const json::array& loc, codec::Faults& faults) {
+  if (value >= bound.least && value <= bound.most) return;
+  const bool below = value < bound.least;
+  const std::int64_t limit = below ? bound.least : bound.most;
+  codec::detail::add_fault(faults, below ? "greater_than_equal" : "less_than_equal", loc,
+                           (below ? "must be at least " : "must be at most ") + std::to_string(limit), value);
+  faults.back().ctx = json::object();
+  faults.back().ctx.get_object()[below ? "ge" : "le"] = limit;
+}
+
 }  // namespace dumb::server

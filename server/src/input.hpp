@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <dumb/base/codec.hpp>
 #include <optional>
+#include <string_view>
 
 #include "message.hpp"
 
@@ -41,6 +43,15 @@ namespace detail {
 json::array query_place(std::string_view name);
 }  // namespace detail
 
+/// What a number of a query may be: its T lists these as `bounds`.
+struct Bound {
+  std::string_view name;
+  std::int64_t least;
+  std::int64_t most;
+};
+/// Adds a fault unless `value` is within the bound.
+void check_bound(const Bound& bound, std::int64_t value, const json::array& loc, codec::Faults& faults);
+
 /// Parameters that T does not have are ignored.
 template <class T>
 T read_query(const QueryParameters& query, codec::Faults& faults) {
@@ -58,7 +69,14 @@ T read_query(const QueryParameters& query, codec::Faults& faults) {
     if (value) {
       // Where a fault is needs telling only when there is one.
       codec::Faults found;
-      if (codec::decode(*value, {}, found, target)) return;
+      if (codec::decode(*value, {}, found, target)) {
+        if constexpr (requires { T::bounds; } && std::is_same_v<Member, std::int64_t>) {
+          for (const Bound& bound : T::bounds) {
+            if (bound.name == d.name) check_bound(bound, target, detail::query_place(d.name), faults);
+          }
+        }
+        return;
+      }
       codec::decode(*value, detail::query_place(d.name), faults, target);
     } else if (codec::detail::is_required<T>(d.name)) {
       codec::detail::add_fault(faults, "missing", detail::query_place(d.name), "is required", nullptr);
