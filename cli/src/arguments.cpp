@@ -20,6 +20,7 @@ struct Slots {
     const OptionInfo* info = nullptr;
     CLI::Option* option = nullptr;
     std::string text;
+    std::vector<std::string> texts;  // of a repeatable option
     bool flag = false;
   };
   std::deque<Slot> all;
@@ -30,6 +31,10 @@ void add_option(CLI::App& app, const OptionInfo& info, Slots& slots) {
   slot.info = &info;
   const std::string names =
       info.letter.empty() ? std::string(info.name) : fmt::format("{},{}", info.letter, info.name);
+  if (info.repeatable) {
+    slot.option = app.add_option(names, slot.texts)->allow_extra_args(false);
+    return;
+  }
   slot.option = info.value.empty() ? app.add_flag(names, slot.flag) : app.add_option(names, slot.text);
   slot.option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
@@ -169,6 +174,11 @@ std::optional<std::string> Invocation::value(std::string_view option) const {
   return found->second;
 }
 
+std::vector<std::string> Invocation::values(std::string_view option) const {
+  const auto found = lists.find(option);
+  return found == lists.end() ? std::vector<std::string>() : found->second;
+}
+
 Result<Invocation> parse_arguments(const std::vector<std::string>& words) {
   Parser parser;
   try {
@@ -178,6 +188,9 @@ Result<Invocation> parse_arguments(const std::vector<std::string>& words) {
   }
   Invocation invocation;
   invocation.command = parser.command();
+  // "jobs" alone lists them.
+  if (invocation.command == nullptr && parser.group() == "jobs")
+    invocation.command = find_command("jobs list");
   invocation.arguments = parser.arguments();
   const auto globals = global_options();
   for (const Slots::Slot& slot : parser.slots().all) {
@@ -186,6 +199,7 @@ Result<Invocation> parse_arguments(const std::vector<std::string>& words) {
       if (auto taken = take_global(invocation, slot); !taken) return taken.error();
     } else {
       invocation.options.emplace(slot.info->name, slot.text);
+      if (slot.info->repeatable) invocation.lists.emplace(slot.info->name, slot.texts);
     }
   }
   if (invocation.help || (invocation.version && invocation.command == nullptr)) return invocation;

@@ -23,9 +23,13 @@ struct Invocation {
   std::vector<std::string> arguments;
   std::map<std::string, std::string, std::less<>> options;  ///< by name with the dashes; "" for a switch
 
+  std::map<std::string, std::vector<std::string>, std::less<>> lists;  ///< of repeatable options
+
   bool has(std::string_view option) const { return options.find(option) != options.end(); }
   /// The option's value; nullopt when it was not given.
   std::optional<std::string> value(std::string_view option) const;
+  /// Every value of a repeatable option, in order.
+  std::vector<std::string> values(std::string_view option) const;
 };
 
 /// Parses the words after the program's name. Options may stand anywhere before "--". Fails with

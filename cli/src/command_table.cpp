@@ -17,6 +17,14 @@ const ArgumentInfo names{"NAME", "services; blanks and letter case do not matter
 const ArgumentInfo any_names{"NAME", "services; without one the whole stack", Count::any_number};
 const ArgumentInfo setting{"SETTING", "/zilean/port or zilean.port", Count::one};
 const OptionInfo root{"--root", "", "DIR", "folder the stack lives in (default: DUMB_ROOT)"};
+const ArgumentInfo manifest{"MANIFEST", "a manifest; relative to the snapshots", Count::one};
+const ArgumentInfo job_id{"JOB", "the id of a job", Count::one};
+const OptionInfo apply{"--apply", "", "", "really do it; without it nothing is changed"};
+const OptionInfo dry_run{"--dry-run", "", "", "only tell what would be done (default)"};
+const OptionInfo local{"--local", "", "", "without a server, on the files beneath the root"};
+const OptionInfo overwrite{"--overwrite", "", "", "replace links that are in the way, never files"};
+const OptionInfo skip_broken{"--skip-broken", "", "", "leave links alone whose target is missing"};
+const OptionInfo label{"--process", "", "NAME", "the service it is done for, a label only"};
 const OptionInfo reveal{"--reveal", "", "", "show passwords and tokens"};
 
 std::vector<CommandInfo> make_commands() {
@@ -132,9 +140,92 @@ std::vector<CommandInfo> make_commands() {
        {{"--no-save", "", "", "until the server ends; the file stays as it is"}},
        "A running service takes most settings up at its next start.",
        run_config_set},
+      {"symlinks repair",
+       "rewrite targets of links, or move links",
+       {{"ROOT", "trees of links (default: those of the services)", Count::any_number}},
+       {{"--rule", "", "FROM=TO", "targets below FROM get TO instead; repeatable", true},
+        {"--move", "", "FROM=TO", "move all links below FROM to below TO; repeatable", true},
+        {"--preset", "", "NAME", "a named set of rules; repeatable", true},
+        {"--copy", "", "", "with --move: keep the links at FROM"},
+        overwrite,
+        skip_broken,
+        {"--manifest", "", "FILE", "where what undoes it is written (default: made up)"},
+        {"--verify", "", "", "count new targets that do not exist"},
+        label,
+        apply,
+        dry_run,
+        local,
+        root},
+       "The first rule that matches a target decides. What undoes the run is written\n"
+       "before the first change. Interrupting the command does not end what the server\n"
+       "has begun.",
+       run_symlinks_repair},
+      {"symlinks backup",
+       "write a snapshot of links",
+       {{"FILE", "ends in .json; relative to the snapshots", Count::one},
+        {"ROOT", "trees of links (default: those of the services)", Count::any_number}},
+       {skip_broken, {"--no-check", "", "", "do not look at targets"}, label, local, root},
+       "No link is changed. A file of that name is replaced when the new one is whole.",
+       run_symlinks_backup},
+      {"symlinks restore",
+       "bring links back from a snapshot, or undo a repair",
+       {manifest},
+       {overwrite, skip_broken, label, apply, dry_run, local, root},
+       "",
+       run_symlinks_restore},
+      {"symlinks compare",
+       "tell what a restore would do",
+       {manifest},
+       {overwrite,
+        skip_broken,
+        {"--samples", "-n", "N", "how many links to show, 0 to 200; default 50"},
+        local,
+        root},
+       "",
+       run_symlinks_compare},
+      {"symlinks undo",
+       "undo a repair or a restore",
+       {manifest},
+       {overwrite, skip_broken, label, apply, dry_run, local, root},
+       "MANIFEST is what the run has named. A link that was changed since is left alone\n"
+       "unless --overwrite is given.",
+       run_symlinks_undo},
+      {"symlinks resume",
+       "finish a run that was interrupted",
+       {manifest},
+       {label, apply, dry_run, local, root},
+       "",
+       run_symlinks_resume},
+      {"symlinks files",
+       "list manifests",
+       {{"MANIFEST", "list what lies beside it (default: the snapshots)", Count::optional}},
+       {local, root},
+       "",
+       run_symlinks_files},
+      {"symlinks manifests",
+       "list the snapshots of a service",
+       {one_name},
+       {local, root},
+       "",
+       run_symlinks_manifests},
+      {"symlinks schedule",
+       "tell when snapshots of a service are taken",
+       {one_name},
+       {{"--rebuild", "", "", "make the schedule anew from the configuration"}, local, root},
+       "With --local what the last server has recorded.",
+       run_symlinks_schedule},
+      {"jobs list", "list the background jobs, newest first", {}, {local, root}, "", run_jobs_list},
+      {"jobs show", "tell all about one job", {job_id}, {local, root}, "", run_jobs_show},
+      {"jobs cancel",
+       "cancel a job",
+       {job_id},
+       {},
+       "What was done stays done; the job names the manifest that undoes it.",
+       run_jobs_cancel},
+      {"jobs wait", "wait for the end of a job", {job_id}, {}, "", run_jobs_wait},
       {"capabilities", "list what the server can do", {}, {}, "", run_capabilities},
       {"healthcheck",
-       "check the running services without asking the server",
+       "check the running services without the server",
        {},
        {root, {"--config", "", "FILE", "the configuration (default: config/dumb_config.json)"}},
        "For containers: looks at the processes and ports the server has recorded in\n"
@@ -152,6 +243,8 @@ const std::array<OptionInfo, 5> globals{{
     {"--help", "-h", "", "this page, or that of a command"},
     {"--version", "", "", "print the version of this program"},
 }};
+
+constexpr std::size_t widest_overview = 25;
 
 std::string argument_text(const ArgumentInfo& argument) {
   switch (argument.count) {
@@ -229,9 +322,11 @@ std::string usage_line(const CommandInfo& command) {
 std::string help_text() {
   Lines lines;
   for (const CommandInfo& command : commands()) {
-    std::string left(command.name);
+    const std::string name(command.name);
+    std::string left = name;
     for (const ArgumentInfo& argument : command.arguments) left += ' ' + argument_text(argument);
-    lines.emplace_back(std::move(left), command.summary);
+    // What is wider leaves its arguments to the command's own page.
+    lines.emplace_back(left.size() > widest_overview ? name : left, command.summary);
   }
   std::string text =
       "Usage: dumb-cli [OPTIONS] COMMAND\n\nWatch and control the services of a dumb-server.\n";

@@ -25,6 +25,7 @@ struct OptionInfo {
   std::string_view letter;  ///< "-n", or empty
   std::string_view value;   ///< "N"; empty: a switch
   std::string_view summary;
+  bool repeatable = false;
 };
 
 /// Everything there is to know of one command: parsing, help and dispatch come from here.
