@@ -52,7 +52,13 @@ class Parser {
   void parse(const std::vector<std::string>& words) {
     const auto end_of_options = std::find(words.begin(), words.end(), "--");
     std::vector<std::string> reversed(std::make_reverse_iterator(end_of_options), words.rend());
+    // A word in brackets would be taken for a list and come apart.
+    for (std::string& word : reversed) {
+      if (word.starts_with('[')) word.insert(word.begin(), guard);
+    }
     app_.parse(reversed);
+    for (std::string& word : arguments_) unguard(word);
+    for (Slots::Slot& slot : slots_.all) unguard(slot.text);
     if (end_of_options != words.end()) arguments_.insert(arguments_.end(), end_of_options + 1, words.end());
   }
 
@@ -74,6 +80,10 @@ class Parser {
   const Slots& slots() const { return slots_; }
 
  private:
+  static constexpr char guard = '\x01';
+  static void unguard(std::string& word) {
+    if (word.starts_with(guard)) word.erase(word.begin());
+  }
   static void prepare(CLI::App& app) {
     app.set_help_flag();
     app.fallthrough();

@@ -40,6 +40,13 @@ TEST_CASE("a service may have the name of a command or begin with a dash", "[cli
   CHECK_FALSE(parsed({"stop", "--", "--json"}).json);
 }
 
+TEST_CASE("a value in brackets stays one value", "[cli]") {
+  CHECK(parsed({"config", "set", "q.depends_on", R"(["P","R"])"}).arguments ==
+        Words{"q.depends_on", R"(["P","R"])"});
+  CHECK(parsed({"config", "set", "q.depends_on", "[]"}).arguments == Words{"q.depends_on", "[]"});
+  CHECK(parsed({"up", "[P,Q]"}).arguments == Words{"[P,Q]"});
+}
+
 TEST_CASE("commands of a group are found by both words", "[cli]") {
   const auto set = parsed({"config", "set", "/zilean/port", "-5", "--no-save"});
   CHECK(set.command->name == "config set");

@@ -76,7 +76,9 @@ TEST_CASE("exactly one way to tell readiness is given, and nothing unknown", "[c
         Fault{"readiness/http", "must not stand beside \"tcp\": one way to tell readiness is given"});
   CHECK(fault_of(R"("readiness": {"tcp": 1, "period": 10})") ==
         Fault{"readiness/period", "is not known here"});
-  CHECK(fault_of(R"("readiness": "tcp")") == Fault{"readiness", "must be an object, is a string"});
+  CHECK(fault_of(R"("readiness": "tcp")") == Fault{"readiness", "must be an object or null, is a string"});
+  CHECK(faults_of(R"("readiness": null, "depends_on": null)").empty());  // as if they were not there
+  CHECK(fault_of(R"("depends_on": {})") == Fault{"depends_on", "must be a list or null, is an object"});
 }
 
 TEST_CASE("faults inside a way to tell readiness name their place",

@@ -131,6 +131,51 @@ TEST_CASE("a service that ends while somebody waits for its health holds them wi
   CHECK(run.on_met("web", Condition::healthy, at(5)) == Names{"app"});
 }
 
+TEST_CASE("needs that change while a service waits for its turn count at once", "[engine][DEP-45][CFG-21]") {
+  Rollout run(
+      {item("app", {need("sick", Condition::healthy, true)}), item("late", {need("app")}), item("one")},
+      at(0));
+  CHECK(run.begin(at(0)) == Names{"one"});
+  CHECK(run.on_failed("sick", Condition::healthy, "does not answer", at(1)).empty());
+  CHECK(run.on_ended("one", std::nullopt, at(2)).empty());
+  CHECK(run.over());
+  // What was known stays known: of the new needs, one is met and one has failed already.
+  CHECK(run.renew({item("app", {need("one"), need("sick", Condition::healthy, true)}), item("else")}, at(3))
+            .empty());
+  CHECK(run.find("app")->held);
+  CHECK(run.find("app")->reason == "sick: does not answer");
+  CHECK(run.find("app")->open.size() == 1);
+  CHECK(run.renew({item("app", {need("one")})}, at(4)) == Names{"app"});
+  CHECK_FALSE(run.find("app")->held);
+  CHECK(run.renew({item("app", {need("other")})}, at(5)).empty());  // it has begun
+  CHECK(run.on_ended("app", std::nullopt, at(6)) == Names{"late"});
+}
+
+TEST_CASE("a need that another one decides is no warning", "[engine][DEP-45][CFG-21]") {
+  Need settled = need("late");
+  settled.silent = true;
+  Rollout run({item("app", {settled, need("late", Condition::healthy, true)})}, at(0));
+  CHECK(run.begin(at(0)).empty());
+  ServiceView view;
+  view.running = true;
+  view.reason = "not ready after 2 s";
+  CHECK(run.observe("late", view, at(2)).empty());
+  CHECK(run.over());  // held, with the reason
+  CHECK(run.find("app")->reason == "late: not ready after 2 s");
+  CHECK(run.on_met("late", Condition::healthy, at(4)) == Names{"app"});
+  CHECK(run.find("app")->warnings.empty());
+}
+
+TEST_CASE("what is told later does not change why a service was called off", "[engine][DEP-45]") {
+  Rollout run({item("app", {need("sick", Condition::healthy, true)})}, at(0));
+  run.begin(at(0));
+  run.call_off("app", "it was disabled", at(1));
+  CHECK(run.on_failed("sick", Condition::healthy, "is not running", at(2)).empty());
+  CHECK(run.find("app")->reason == "it was disabled");
+  CHECK_FALSE(run.find("app")->held);
+  CHECK(run.find("app")->open.empty());
+}
+
 TEST_CASE("a service that is called off does not begin, and holds nobody up", "[engine][DEP-45][LIF-11]") {
   Rollout run({item("app", {need("db")}), item("db", {need("disk")}), item("disk")}, at(0));
   run.begin(at(0));

@@ -8,7 +8,7 @@
 #include <random>
 #include <set>
 
-#include "engine/rollout.hpp"
+#include "engine/stack_book.hpp"
 #include "support/catch.hpp"
 #include "support/driven_machine.hpp"
 
@@ -59,12 +59,8 @@ class World {
     const std::size_t meddling = chance(6);
     for (std::size_t i = 0; i < meddling; ++i) at(chance(20'000), [this] { meddle(); });
     run_out();
-    // At the end whoever runs is made healthy: nobody may wait for that any longer.
-    for (const auto& service : services_) {
-      if (service->machine.state() == State::running) set_healthy(*service);
-    }
-    run_out();
-    // Nor for the end of what would run for ever.
+    // Nobody may wait for ever for the health of a service, nor for the end of one that would run for ever.
+    for (const StackRunPtr& run : runs_) check_no_health(*run);
     const auto lives = [](const auto& service) { return service->process != 0; };
     for (int round = 0; round < 10 && std::any_of(services_.begin(), services_.end(), lives); ++round) {
       for (const auto& service : services_) exit_in(*service, chance(50), service->process, 7);
@@ -91,16 +87,13 @@ class World {
     std::uint64_t attempts = 0;
     State last = State::stopped;
     bool looping = false;
+    bool healthy = false;
     std::vector<std::function<void(const std::optional<Error>&)>> settled, stopped;
   };
-  struct Run {
-    Run(std::vector<RolloutItem> items, bool down, SteadyTime now)
-        : rollout(std::move(items), now), stops(down) {}
-    Rollout rollout;
-    bool stops = false;
-    bool was_over = false;
+  /// What the world saw of one operation.
+  struct Story {
     std::set<std::string> begun;
-    std::map<std::pair<std::string, Condition>, bool> truth;  // what became true while it went on
+    std::set<std::pair<std::string, Condition>> truth;  // what was true at some time of it
   };
   struct Timed {
     SteadyTime time;
@@ -176,46 +169,77 @@ class World {
 
   // ---- operations ----
 
+  StackBook::Hooks hooks() {
+    StackBook::Hooks hooks;
+    hooks.look = [this](const std::string& name) { return look(service(name)); };
+    hooks.perform = [this](const StackRunPtr& run, const std::string& name) {
+      note_truths(*run);
+      Story& story = stories_[run.get()];
+      promise(story.begun.insert(name).second, name + " is begun twice by one operation");
+      check_needs(*run, story, name);
+      // As a coroutine would: a moment later.
+      at(0, [this, run, name] { begin_step(run, name); });
+    };
+    hooks.watch_health = [this](const StackRunPtr& run, const std::string& name) {
+      if (probed_.emplace(run.get(), name).second) at(0, [this, run, name] { probe(run, name, now_); });
+    };
+    hooks.over = [](const StackRunPtr&) {};
+    hooks.changed = [] {};
+    return hooks;
+  }
+
+  static ServiceView look(const Service& one) {
+    ServiceView view;
+    view.running = one.machine.state() == State::running;
+    view.settled = one.machine.settled();
+    view.coming = one.machine.coming();
+    view.completed = one.machine.completed();
+    view.reason = one.machine.reason();
+    return view;
+  }
+
+  /// Needs of one service on those before it, or for a stop on those after it.
+  std::vector<Need> random_needs(std::size_t i, const std::vector<char>& included, bool down) {
+    std::vector<Need> needs;
+    for (std::size_t j = 0; j < services_.size(); ++j) {
+      if (down ? j <= i || included[j] == 0 : j >= i) continue;  // a stop waits for its own alone
+      if (chance(2) == 0) continue;
+      const unsigned kind = down ? 0 : chance(8);
+      if (kind == 6) needs.push_back({services_[j]->name, Condition::settled, false, true});
+      const Condition condition = kind == 6   ? Condition::healthy
+                                  : kind == 7 ? Condition::completed
+                                              : Condition::settled;
+      needs.push_back({services_[j]->name, condition, kind >= 5, false});
+    }
+    return needs;
+  }
+
   void begin_run() {
     const bool down = chance(4) == 0;
     std::vector<RolloutItem> items;
     std::vector<char> included;
     for (std::size_t i = 0; i < services_.size(); ++i) included.push_back(chance(5) != 0 ? 1 : 0);
     for (std::size_t i = 0; i < services_.size(); ++i) {
-      if (included[i] == 0) continue;
-      RolloutItem item{services_[i]->name, {}};
-      for (std::size_t j = 0; j < services_.size(); ++j) {
-        if (down ? j <= i || included[j] == 0 : j >= i) continue;  // a stop waits for its own alone
-        if (chance(2) == 0) continue;
-        const unsigned kind = down ? 0 : chance(8);
-        if (kind == 6) item.needs.push_back({services_[j]->name, Condition::settled, false});
-        const Condition condition = kind == 6   ? Condition::healthy
-                                    : kind == 7 ? Condition::completed
-                                                : Condition::settled;
-        item.needs.push_back({services_[j]->name, condition, kind >= 5});
-      }
-      items.push_back(std::move(item));
+      if (included[i] != 0) items.push_back({services_[i]->name, random_needs(i, included, down)});
     }
-    auto run = std::make_shared<Run>(std::move(items), down, now_);
-    runs_.push_back(run);
-    if (!down) {
-      for (const auto& one : services_) {
-        if (run->rollout.find(one->name) == nullptr) observe(run, *one);
-      }
-    }
-    perform(run, run->rollout.begin(now_));
+    runs_.push_back(down ? book_.down("down", std::move(items)) : book_.up("up", std::move(items)));
+    note_truths();
   }
 
-  void perform(const std::shared_ptr<Run>& run, const Rollout::Names& names) {
-    for (const std::string& name : names) {
-      promise(run->begun.insert(name).second, name + " is begun twice by one operation");
-      check_needs(*run, name);
-      // As a coroutine would: a moment later.
-      at(0, [this, run, name] { begin_step(run, name); });
-    }
+  /// The configuration has changed.
+  void renew() {
+    book_.renew([this](const std::set<std::string>& names) {
+      const std::vector<char> all(services_.size(), 1);
+      std::vector<RolloutItem> items;
+      for (std::size_t i = 0; i < services_.size(); ++i) {
+        if (names.contains(services_[i]->name))
+          items.push_back({services_[i]->name, random_needs(i, all, false)});
+      }
+      return items;
+    });
   }
 
-  void begin_step(const std::shared_ptr<Run>& run, const std::string& name) {
+  void begin_step(const StackRunPtr& run, const std::string& name) {
     Service& one = service(name);
     if (run->stops) {
       one.stopped.push_back(
@@ -226,7 +250,7 @@ class World {
     }
   }
 
-  void join_start(const std::shared_ptr<Run>& run, const std::string& name) {
+  void join_start(const StackRunPtr& run, const std::string& name) {
     Service& one = service(name);
     one.settled.push_back([this, run, name](const std::optional<Error>& error) {
       if (error && error->is(Errc::cancelled) && service(name).machine.coming()) {
@@ -238,73 +262,53 @@ class World {
     feed(one, event::StartAsked{});
   }
 
-  void ended(const std::shared_ptr<Run>& run, const std::string& name, const std::optional<Error>& error) {
-    if (!error) run->truth[{name, Condition::settled}] = true;
-    const std::optional<std::string> text = error ? std::optional(error->message()) : std::nullopt;
-    perform(run, run->rollout.on_ended(name, text, now_));
-    settle(run);
-    relearn();
+  void ended(const StackRunPtr& run, const std::string& name, const std::optional<Error>& error) {
+    if (!error) stories_[run.get()].truth.insert({name, Condition::settled});
+    book_.ended(run, name, error ? std::optional(error->message()) : std::nullopt);
   }
 
-  void observe(const std::shared_ptr<Run>& run, const Service& one) {
-    if (run->stops) return;
-    ServiceView view;
-    view.running = one.machine.state() == State::running;
-    view.settled = one.machine.settled();
-    view.coming = one.machine.coming() || pending_beside(*run, one.name);
-    view.completed = one.machine.completed();
-    view.reason = one.machine.reason();
-    if (view.settled || view.completed) run->truth[{one.name, Condition::settled}] = true;
-    if (view.completed) run->truth[{one.name, Condition::completed}] = true;
-    perform(run, run->rollout.observe(one.name, view, now_));
-    if (view.running && one.machine.ready().value_or(false)) healthy(run, one.name);
-  }
-
-  bool pending_beside(const Run& run, const std::string& name) const {
-    return std::any_of(runs_.begin(), runs_.end(), [&](const auto& other) {
-      const Rollout::Entry* entry = other.get() == &run || other->stops ? nullptr : other->rollout.find(name);
-      return entry != nullptr &&
-             (entry->step == Step::under_way || (entry->step == Step::pending && !other->rollout.over()));
-    });
-  }
-
-  void relearn() {
-    for (const auto& run : std::vector(runs_)) {
-      for (const auto& one : services_) observe(run, *one);
-      settle(run);
+  /// Some become healthy a while after they run, some never do.
+  void probe(const StackRunPtr& run, const std::string& name, SteadyTime since, bool told = false) {
+    const Service& one = service(name);
+    if (!StackBook::awaits_health(*run, name) || one.machine.state() != State::running) {
+      probed_.erase({run.get(), name});
+      return;
     }
+    if (one.healthy) {
+      probed_.erase({run.get(), name});
+      return book_.healthy(run, name);
+    }
+    if (!told && now_ - since > milliseconds(3000)) {
+      told = true;
+      book_.unhealthy(run, name, "does not answer");
+    }
+    if (now_ - since < milliseconds(10'000))  // the world comes to rest some time
+      at(1 + chance(500), [this, run, name, since, told] { probe(run, name, since, told); });
   }
 
-  /// The end of one operation is news for the others.
-  void settle(const std::shared_ptr<Run>& run) {
-    const bool over = run->rollout.over();
-    if (over != std::exchange(run->was_over, over) && over) relearn();
+  /// What is true now was true in the time of every operation that goes on.
+  void note_truths() {
+    for (const StackRunPtr& run : runs_) note_truths(*run);
   }
-
-  void healthy(const std::shared_ptr<Run>& run, const std::string& name) {
-    run->truth[{name, Condition::healthy}] = true;
-    perform(run, run->rollout.on_met(name, Condition::healthy, now_));
-  }
-
-  void set_healthy(const Service& one) {
-    for (const auto& run : std::vector(runs_)) {
-      if (!run->stops) healthy(run, one.name);
+  void note_truths(const StackRun& run) {
+    std::set<std::pair<std::string, Condition>>& truth = stories_[&run].truth;
+    for (const auto& one : services_) {
+      if (one->machine.settled() || one->machine.completed()) truth.insert({one->name, Condition::settled});
+      if (one->machine.completed()) truth.insert({one->name, Condition::completed});
+      if (one->healthy) truth.insert({one->name, Condition::healthy});
     }
   }
 
   /// What a user does in between.
   void meddle() {
     Service& one = any();
-    switch (chance(6)) {
+    switch (chance(8)) {
       case 0:
         feed(one, event::StartAsked{});
         break;
       case 1:
       case 2:
-        for (const auto& run : std::vector(runs_)) {
-          if (!run->stops) perform(run, run->rollout.call_off(one.name, "a stop was asked for", now_));
-        }
-        relearn();
+        book_.call_off({one.name}, "a stop was asked for");
         feed(one, event::StopAsked{});
         break;
       case 3:
@@ -313,17 +317,18 @@ class World {
       case 4:
         feed(one, event::KillAsked{});
         break;
+      case 5:
+      case 6:
+        renew();
+        break;
       default:
-        for (const auto& run : std::vector(runs_)) {
-          if (chance(2) == 0) run->rollout.call_off_all("DUMB is shutting down", now_);
-        }
-        relearn();
+        book_.call_off_all("DUMB is shutting down");
     }
   }
 
   // ---- the launcher ----
 
-  void feed(Service& one, const Event& event) {
+  void feed(Service& one, const supervisor::Event& event) {
     one.machine.set_rules(one.rules, chance(1001) / 1000.0, WallTime(now_.time_since_epoch()));
     for (const Action& action : one.machine.on(event, now_)) {
       std::visit([&](const auto& todo) { act(one, todo); }, action);
@@ -370,6 +375,12 @@ class World {
     one.process = ++processes_;
     one.dying = one.adopted = false;
     ++seen_.launches;
+    if (chance(3) != 0) {
+      at(chance(5000), [this, &one, process = one.process] {
+        one.healthy = one.process == process;
+        note_truths();
+      });
+    }
     std::optional<Duration> within;
     if (chance(2) == 0) within = milliseconds(chance(2000));
     const bool one_shot = chance(4) == 0;
@@ -407,6 +418,7 @@ class World {
     at(chance(100), [this, &one] {
       promise(one.process != 0, one.name + " is collected without a process");
       one.process = 0;
+      one.healthy = false;
       feed(one, event::Gone{});
     });
   }
@@ -435,32 +447,29 @@ class World {
       at(0, [waiter, error = todo.error] { waiter(error); });
   }
   void act(Service& one, const action::Publish&) {
-    for (const auto& run : std::vector(runs_)) {
-      observe(run, one);
-      settle(run);
-    }
+    note_truths();
+    book_.changed(one.name);
   }
 
   // ---- promises ----
 
   /// No start before its conditions, no stop before the dependents are gone: by what the world saw, not by
   /// what the rollout believes.
-  void check_needs(const Run& run, const std::string& name) {
+  void check_needs(const StackRun& run, const Story& story, const std::string& name) {
     const Rollout::Entry& entry = *run.rollout.find(name);
     for (const Need& need : entry.needs) {
-      const auto seen = run.truth.find({need.name, need.condition});
-      if (seen != run.truth.end() && seen->second) continue;
+      if (story.truth.contains({need.name, need.condition})) continue;
       promise(!need.binding, name + " begins without " + need.name + ", which it is bound to");
       const Rollout::Entry* other = run.rollout.find(need.name);
       promise(other == nullptr || other->step == Step::failed || other->step == Step::called_off,
               name + " begins before " + need.name + " is over");
       const auto told = [&](const std::string& warning) { return warning.starts_with(need.name); };
-      promise(run.stops || std::any_of(entry.warnings.begin(), entry.warnings.end(), told),
+      promise(run.stops || need.silent || std::any_of(entry.warnings.begin(), entry.warnings.end(), told),
               name + " begins without " + need.name + " and does not say so");
     }
   }
 
-  std::string describe(const Run& run) const {
+  std::string describe(const StackRun& run) const {
     std::string text = run.stops ? "down" : "up";
     for (const Rollout::Entry& entry : run.rollout.entries()) {
       if (entry.step != Step::pending && entry.step != Step::under_way) continue;
@@ -477,8 +486,23 @@ class World {
     return text;
   }
 
+  /// A service that runs and is not healthy keeps nobody waiting without a word.
+  void check_no_health(const StackRun& run) {
+    for (const Rollout::Entry& entry : run.rollout.entries()) {
+      if (entry.step != Step::pending) continue;
+      for (const std::size_t open : entry.open) {
+        const Need& need = entry.needs[open];
+        const bool runs = service(need.name).machine.state() == State::running;
+        if (need.condition != Condition::healthy || !runs) continue;
+        const Rollout::Entry* other = run.rollout.find(need.name);
+        if (other != nullptr && other->step == Step::under_way) continue;
+        promise(entry.held && !entry.reason.empty(), entry.name + " waits for the health of " + need.name + ": " + describe(run));
+      }
+    }
+  }
+
   /// Every wait has ended in a start, a failure with a reason or a cancellation; or is held, with a reason.
-  void check_end(const Run& run) {
+  void check_end(const StackRun& run) {
     promise(run.rollout.over(), "an operation is not over: " + describe(run));
     for (const Rollout::Entry& entry : run.rollout.entries()) {
       switch (entry.step) {
@@ -506,13 +530,27 @@ class World {
     }
   }
 
+  class Time : public Clock {
+   public:
+    explicit Time(const SteadyTime& now) : now_(now) {}
+    SteadyTime now() const noexcept override { return now_; }
+    WallTime wall() const noexcept override { return {}; }
+
+   private:
+    const SteadyTime& now_;
+  };
+
   std::mt19937 random_;
   Seen seen_;
   SteadyTime now_{};
+  const Time clock_{now_};
+  StackBook book_{clock_, hooks()};
   std::uint64_t order_ = 0;
   std::uint64_t processes_ = 0;
   std::vector<std::unique_ptr<Service>> services_;
-  std::vector<std::shared_ptr<Run>> runs_;
+  std::vector<StackRunPtr> runs_;
+  std::map<const StackRun*, Story> stories_;
+  std::set<std::pair<const StackRun*, std::string>> probed_;
   std::priority_queue<Timed, std::vector<Timed>, std::greater<>> queue_;
 };
 

@@ -38,6 +38,12 @@ TEST_CASE("a reason names the chain to the root cause", "[graph][DEP-45][LIF-45]
   CHECK(why("After", states) == "waits for Job, which has not ended yet");
   states["Job"] = {.state = "stopped", .completed = true};
   CHECK(why("After", states) == "waits for Plex, which is running but not healthy yet");
+  states["Plex"].settled = false;
+  CHECK(why("After", states) == "waits for Plex, which is running but not ready yet");
+  states["Plex"].settled = true;
+  states["Plex"].reason = "no answer on 127.0.0.1:32400";
+  CHECK(why("After", states) ==
+        "waits for Plex, which is running but not healthy yet: no answer on 127.0.0.1:32400");
   states["Plex"].healthy = true;
   CHECK(why("After", states).empty());
   std::string line;

@@ -62,12 +62,12 @@ constexpr std::string_view common_fields = R"json({
             "additionalProperties": {"type": ["string", "number", "boolean", "null"]}},
     "env_copy": {"type": "object", "properties": {"source": {"type": "string"}, "destination": {"type": "string"}}},
     "exclude_dirs": {"type": "array", "items": {"type": "string"}},
-    "depends_on": {"type": "array", "items": {"anyOf": [
+    "depends_on": {"type": ["array", "null"], "items": {"anyOf": [
       {"type": "string"},
       {"type": "object", "required": ["process_name"], "properties": {
         "process_name": {"type": "string"},
         "condition": {"type": "string", "enum": ["started", "healthy", "completed_successfully"]}}}]}},
-    "readiness": {"type": "object"},
+    "readiness": {"type": ["object", "null"]},
     "wait_for_dir": {"anyOf": [
       {"type": "string"},
       {"type": "object", "properties": {"path": {"type": "string"}}},

@@ -246,10 +246,9 @@ void check_dependency(const json::value& entry, const BlockRef& ref,
 void check_depends_on(const json::object& block, const BlockRef& ref,
                       const std::set<std::string, std::less<>>& names, schema::Faults& faults) {
   const json::value* value = block.if_contains("depends_on");
-  if (value == nullptr || value->is_null()) return;
+  const auto* list = value == nullptr ? nullptr : value->if_array();
+  if (list == nullptr) return;  // null takes it away; the schema tells of anything else
   Walk walk = walk_to(ref, "depends_on", faults);
-  const auto* list = value->if_array();
-  if (list == nullptr) return walk.fault("must be a list");
   for (std::size_t i = 0; i < list->size(); ++i) {
     walk.at(std::to_string(i), [&] { check_dependency((*list)[i], ref, names, walk); });
   }
@@ -257,10 +256,9 @@ void check_depends_on(const json::object& block, const BlockRef& ref,
 
 void check_readiness(const json::object& block, const BlockRef& ref, schema::Faults& faults) {
   const json::value* value = block.if_contains("readiness");
-  if (value == nullptr || value->is_null()) return;
+  const auto* own = value == nullptr ? nullptr : value->if_object();
+  if (own == nullptr) return;  // null takes it away; the schema tells of anything else
   Walk walk = walk_to(ref, "readiness", faults);
-  const auto* own = value->if_object();
-  if (own == nullptr) return walk.fault("must be an object");
   ReadinessCheck(block, walk).run(*own);
 }
 

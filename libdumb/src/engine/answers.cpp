@@ -122,7 +122,7 @@ Result<ServiceStatus> Engine::Impl::status(std::string_view process_name,
   answer.state = std::string(codec::enum_name(info.state));
   std::string reason = info.reason;
   const bool idle = info.state == supervisor::State::stopped || info.state == supervisor::State::failed;
-  const bool behind = idle && runs.pending(name);  // pending behind other services is waiting, too
+  const bool behind = idle && runs.book().pending(name);  // pending behind other services is waiting, too
   if (info.state == supervisor::State::waiting || behind) {
     if (behind) {
       answer.state = "waiting";

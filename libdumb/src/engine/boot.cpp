@@ -116,10 +116,10 @@ std::set<std::string> Engine::Impl::startable_names() const {
 void Engine::Impl::call_off_disabled() {
   const std::set<std::string> enabled = enabled_names();
   std::set<std::string> gone;
-  for (const std::string& name : runs.pending_unasked()) {
+  for (const std::string& name : runs.book().pending_unasked()) {
     if (!enabled.contains(name)) gone.insert(name);
   }
-  if (!gone.empty()) runs.call_off(gone, "it was disabled");
+  if (!gone.empty()) runs.book().call_off(gone, "it was disabled");
 }
 
 void Engine::Impl::let_operations_in() {
@@ -132,6 +132,7 @@ asio::awaitable<void> Engine::Impl::boot() {
   holding_operations = true;
   log.info(logs::start_marker(version(manager->environment()), ::getpid()));
   tell_start();
+  tell_cycles();
   adopt_children();
   write_run_files();
   ++background;
@@ -158,7 +159,7 @@ asio::awaitable<void> Engine::Impl::boot() {
   write_run_files();
   // What was adopted is up; others may need it to become healthy.
   std::erase_if(names, [this](const std::string& name) { return supervisor.info(name).settled; });
-  const auto run = runs.up("boot", start_items(names));
+  const auto run = runs.book().up("boot", start_items(names));
   let_operations_in();
   stabilizer_timer = event_of(context);
   ++background;

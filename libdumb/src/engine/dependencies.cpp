@@ -115,9 +115,17 @@ graph::ProcessStates Engine::Impl::process_states() const {
     const bool found_healthy = verdict != verdicts.end() && verdict->second.verdict.healthy;
     state.healthy = info.state == supervisor::State::running && info.ready.value_or(found_healthy);
     state.completed = info.completed;
+    state.settled = info.settled || !supervisor.coming(info.process_name);
+    if (info.state == supervisor::State::running && !state.healthy && state.reason.empty()) {
+      if (info.ready) {
+        state.reason = info.readiness_reason;
+      } else if (verdict != verdicts.end()) {
+        state.reason = verdict->second.verdict.reason;
+      }
+    }
     states[info.process_name] = std::move(state);
   }
-  for (const std::string& name : runs.pending()) {
+  for (const std::string& name : runs.book().pending()) {
     graph::ProcessState& state = states[name];
     if (state.state == "stopped" || state.state == "failed") state = {"waiting", {}, false, false};
   }
@@ -128,7 +136,12 @@ std::string Engine::Impl::why_waiting(const std::string& process_name,
                                       const graph::ProcessStates& states) const {
   const graph::Model& model = dependencies();
   const graph::Index* process = model.find(process_name);
-  return process == nullptr ? std::string() : graph::why_waiting(model, ordering(), states, *process);
+  if (process == nullptr) return {};
+  std::string chain = graph::why_waiting(model, ordering(), states, *process);
+  if (!chain.empty()) return chain;
+  // The operation that is going to start it may know of more than the configuration of now.
+  const std::vector<std::string> awaited = runs.book().awaited_by(process_name);
+  return awaited.empty() ? chain : "waits for " + text::join(awaited, ", ");
 }
 
 }  // namespace dumb::engine

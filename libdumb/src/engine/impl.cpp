@@ -123,6 +123,8 @@ Engine::Impl::Impl(asio::io_context& io, Options opened, catalog::Catalog known,
     follow_restart_rules();
     ffprobe_changes->cancel();
     call_off_disabled();
+    renew_needs();
+    tell_cycles();
   });
 }
 

@@ -154,12 +154,17 @@ class Engine::Impl final : public supervisor::ServiceSource {
   StackRuns::Hooks run_hooks();
   std::set<std::string> active_names() const;
   std::vector<RolloutItem> start_items(const std::set<std::string>& names) const;
+  std::vector<std::string> disabled_needs(const std::string& process_name,
+                                          const std::set<std::string>& active) const;
+  void renew_needs();
+  void tell_cycles();
+  asio::awaitable<void> enable(std::string process_name);
   std::vector<RolloutItem> stop_items(const std::set<std::string>& names) const;
   StackOperation report(const StackRun& run) const;
   asio::awaitable<Result<StackOperation>> up(StackRequest request);
   asio::awaitable<Result<StackOperation>> down(StackRequest request);
   StackOperation stack_operation() const;
-  asio::awaitable<bool> healthy_now(std::string process_name);
+  asio::awaitable<health::Verdict> probe_now(std::string process_name);
   asio::awaitable<void> stabilize(std::shared_ptr<StackRun> run);
   void wake_stabilizer();
   asio::awaitable<std::map<std::string, std::string>> unready_services();
@@ -254,7 +259,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   int api_port() const;
 
   struct CachedVerdict {
-    health::Verdict verdict;
+    health::Verdict verdict{false, {}};  // without a reason: the first probe is under way
     SteadyTime at;
     std::shared_ptr<asio::steady_timer> under_way;  // cancelled when the probe is over
   };
@@ -300,6 +305,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   EventCauses causes;
   EventRecorder events;
   StackRuns runs;
+  std::uint64_t told_generation = 0;                                // whose cycles have been logged
   std::map<std::string, std::optional<std::string>> last_versions;  // as last listed
   std::set<std::string> expected_services;                          // enabled when the boot began (LIF-31)
   std::map<std::string, std::string> startup_failures;              // as found at the end of the first start

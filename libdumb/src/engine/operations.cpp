@@ -106,7 +106,7 @@ asio::awaitable<Result<OperationReply>> Engine::Impl::stop(std::string process_n
   if (!ref) co_return ref.error();
   const std::string name = ref->process_name;
   port_changes.erase(name);
-  runs.call_off(std::set<std::string>{name}, "a stop was asked for");
+  runs.book().call_off(std::set<std::string>{name}, "a stop was asked for");
   const std::string key = ref->config_key;
   if (key == "plex") repair.start_again = false;
   co_await stop_agent_of(key);

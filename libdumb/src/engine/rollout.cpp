@@ -12,6 +12,15 @@ std::string failure_text(const std::string& name, const std::string& reason) {
   return name + (reason.empty() ? " failed" : ": " + reason);
 }
 
+/// Needs of an item, but for one on itself.
+void take(Rollout::Entry& entry, RolloutItem& item) {
+  entry.needs.clear();
+  for (Need& need : item.needs) {
+    if (need.name != entry.name) entry.needs.push_back(std::move(need));
+  }
+  entry.warnings = std::move(item.warnings);
+}
+
 Duration own_time(const Rollout::Entry& entry) {
   return entry.begun && entry.ended ? *entry.ended - *entry.begun : Duration{0};
 }
@@ -25,13 +34,18 @@ Rollout::Rollout(std::vector<RolloutItem> items, SteadyTime now) : started_(now)
     index_.emplace(item.name, entries_.size());
     Entry entry;
     entry.name = std::move(item.name);
-    for (Need& need : item.needs) {
-      if (need.name != entry.name) entry.needs.push_back(std::move(need));
-    }
+    take(entry, item);
     entries_.push_back(std::move(entry));
   }
   put_in_order();
+  open_needs();
+}
+
+/// Of those that are pending.
+void Rollout::open_needs() {
+  waiting_.clear();
   for (std::size_t e = 0; e < entries_.size(); ++e) {
+    if (entries_[e].step != Step::pending) continue;
     for (std::size_t n = 0; n < entries_[e].needs.size(); ++n) {
       entries_[e].open.push_back(n);
       waiting_[{entries_[e].needs[n].name, entries_[e].needs[n].condition}].emplace_back(e, n);
@@ -39,14 +53,44 @@ Rollout::Rollout(std::vector<RolloutItem> items, SteadyTime now) : started_(now)
   }
 }
 
+Rollout::Names Rollout::renew(std::vector<RolloutItem> items, SteadyTime now) {
+  const bool begun = std::exchange(begun_, false);
+  for (RolloutItem& item : items) {
+    const auto found = index_.find(item.name);
+    if (found == index_.end() || entries_[found->second].step != Step::pending) continue;
+    take(entries_[found->second], item);
+  }
+  for (Entry& entry : entries_) {
+    if (entry.step != Step::pending) continue;
+    entry.open.clear();
+    entry.held = false;
+    entry.reason.clear();
+  }
+  put_in_order();
+  open_needs();
+  Names out;
+  for (const auto& [key, known] : known_) {
+    const auto waiting = waiting_.find(key);
+    if (waiting == waiting_.end()) continue;
+    for (const auto& [entry, need] : waiting->second) apply(entry, need, known, now, out);
+  }
+  begun_ = begun;
+  for (Entry& entry : entries_) release(entry, now, out);
+  return out;
+}
+
 /// Sorts the entries so that needs come first; what is in or behind a cycle loses its needs on others of it.
 void Rollout::put_in_order() {
+  order_.clear();
   std::vector<std::size_t> open(entries_.size());
   std::vector<std::vector<std::size_t>> dependents(entries_.size());
   for (std::size_t e = 0; e < entries_.size(); ++e) {
     for (const Need& need : entries_[e].needs) {
       const auto found = index_.find(need.name);
       if (found == index_.end()) continue;
+      // What has begun waits for nobody, whatever its needs were.
+      const bool pending = entries_[found->second].step == Step::pending;
+      if (entries_[e].step != Step::pending && pending) continue;
       dependents[found->second].push_back(e);
       ++open[e];
     }
@@ -92,7 +136,7 @@ void Rollout::apply(std::size_t e, std::size_t n, const Known& known, SteadyTime
   Entry& entry = entries_[e];
   const Need& need = entry.needs[n];
   const auto open = std::find(entry.open.begin(), entry.open.end(), n);
-  if (open == entry.open.end()) return;
+  if (entry.step != Step::pending || open == entry.open.end()) return;
   if (!known.met) {
     const std::string text = failure_text(need.name, known.reason);
     if (need.binding) {
@@ -100,7 +144,7 @@ void Rollout::apply(std::size_t e, std::size_t n, const Known& known, SteadyTime
       entry.reason = text;
       return;
     }
-    entry.warnings.push_back(text);
+    if (!need.silent) entry.warnings.push_back(text);
   }
   entry.open.erase(open);
   entry.last_need = need.name;
@@ -149,7 +193,9 @@ Rollout::Names Rollout::observe(std::string_view name, const ServiceView& view, 
     learn({key, Condition::completed}, {true, {}}, now, out);
     learn({key, Condition::healthy}, {false, "has ended"}, now, out);
   } else if (view.running && !view.coming) {
-    learn({key, Condition::settled}, {false, view.reason.empty() ? "is not ready" : view.reason}, now, out);
+    const std::string reason = view.reason.empty() ? "is not ready" : view.reason;
+    for (const Condition condition : {Condition::settled, Condition::healthy})
+      learn({key, condition}, {false, reason}, now, out);
   } else if (!view.coming) {
     const std::string reason = view.reason.empty() ? "is not running" : view.reason;
     for (const Condition condition : {Condition::settled, Condition::healthy, Condition::completed}) {
@@ -195,6 +241,7 @@ void Rollout::call_off(Entry& entry, const std::string& reason, SteadyTime now, 
   if (entry.step != Step::pending) return;
   entry.step = Step::called_off;
   entry.held = false;
+  entry.open.clear();
   entry.reason = reason;
   entry.ended = now;
   for (const Condition condition : {Condition::settled, Condition::healthy, Condition::completed}) {

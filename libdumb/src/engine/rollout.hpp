@@ -26,6 +26,8 @@ struct Need {
   /// A failure of it holds the dependent back until the need is met after all; otherwise the dependent goes
   /// on.
   bool binding = false;
+  /// Its failure is no news: another need on the same service decides.
+  bool silent = false;
 };
 
 /// How a service is, seen from outside of a rollout.
@@ -40,6 +42,7 @@ struct ServiceView {
 struct RolloutItem {
   std::string name;
   std::vector<Need> needs;
+  std::vector<std::string> warnings{};  ///< what it is started without in any case
 };
 
 class Rollout {
@@ -51,7 +54,7 @@ class Rollout {
     Step step = Step::pending;
     std::string reason;                    ///< why it failed, is held or was called off
     std::vector<Need> needs;               ///< without those that could never be met in order (a cycle)
-    std::vector<std::size_t> open;         ///< indices into `needs`: not met yet
+    std::vector<std::size_t> open;         ///< indices into `needs`: not met yet; empty once it has begun
     bool held = false;                     ///< a binding need has failed
     std::vector<std::string> warnings;     ///< needs that failed and were not waited for any longer
     std::optional<std::string> last_need;  ///< whose end let it begin
@@ -80,6 +83,9 @@ class Rollout {
   /// The same for many: none of them is let go by the end of another.
   Names call_off(const std::set<std::string>& names, const std::string& reason, SteadyTime now);
   Names call_off_all(const std::string& reason, SteadyTime now);
+  /// Other needs for those that have not begun; what is known counts for them as well. Items that are not
+  /// entries are passed over.
+  Names renew(std::vector<RolloutItem> items, SteadyTime now);
 
   /// Nothing is under way, and whoever has not begun is held back.
   bool over() const;
@@ -104,6 +110,7 @@ class Rollout {
     std::string reason;
   };
   void put_in_order();
+  void open_needs();
   void learn(const Key& key, const Known& known, SteadyTime now, Names& out);
   void apply(std::size_t entry, std::size_t need, const Known& known, SteadyTime now, Names& out);
   void release(Entry& entry, SteadyTime now, Names& out);

@@ -50,7 +50,7 @@ asio::awaitable<void> Engine::Impl::shutdown() {
   asio::co_spawn(context, links->shutdown(), std::move(ended));
   co_await call_off_starts();
   const std::set<std::string> stopped = to_set(supervisor.occupied());
-  const auto run = runs.down("shutdown", stop_items(stopped));
+  const auto run = runs.book().down("shutdown", stop_items(stopped));
   co_await runs.wait(run);
   co_await call_off_starts();
   // A process that survives SIGKILL is reported, not waited for.

@@ -305,7 +305,7 @@ void Engine::Impl::changed(const std::string& process_name) {
   verdicts.erase(process_name);
   ffprobe_changes->cancel();
   note_rest(process_name);
-  runs.changed(process_name);
+  runs.book().changed(process_name);
   wake_stabilizer();
   write_run_files();
 }

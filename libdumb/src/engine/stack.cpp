@@ -37,18 +37,18 @@ std::vector<std::string> listed(const std::set<std::string>& names) {
 
 StackRuns::Hooks Engine::Impl::run_hooks() {
   StackRuns::Hooks hooks;
-  hooks.healthy = [this](std::string process_name) { return healthy_now(std::move(process_name)); };
+  hooks.probe = [this](std::string process_name) { return probe_now(std::move(process_name)); };
+  hooks.health_limit = [this] { return limits_of(config()->effective()).readiness_timeout; };
   hooks.begins = [this](const StackRun& run, const std::string& name) { tell_cause(run, name); };
   hooks.stopping = [this](const std::string& process_name) { fit_stop(process_name); };
   hooks.changed = [this] { wake_stabilizer(); };
   return hooks;
 }
 
-asio::awaitable<bool> Engine::Impl::healthy_now(std::string process_name) {
+asio::awaitable<health::Verdict> Engine::Impl::probe_now(std::string process_name) {
   const auto known = verdicts.find(process_name);
-  if (known != verdicts.end() && !known->second.under_way) verdicts.erase(known);
-  const health::Verdict verdict = co_await verdict_of(process_name);
-  co_return verdict.healthy;
+  if (known != verdicts.end()) known->second.at -= std::chrono::hours(1);
+  co_return co_await verdict_of(process_name);
 }
 
 /// Resolves when nothing moves data of services any more (LIF-123) and the services of the boot are queued,
@@ -64,7 +64,7 @@ asio::awaitable<void> Engine::Impl::first_start_queued() {
 
 /// Processes that exist, or are about to.
 std::set<std::string> Engine::Impl::active_names() const {
-  std::set<std::string> names = runs.pending();
+  std::set<std::string> names = runs.book().pending();
   for (const supervisor::ServiceInfo& info : supervisor.all()) {
     if (info.pid > 0 || supervisor.busy(info.process_name) || may_restart(info))
       names.insert(info.process_name);
@@ -86,21 +86,57 @@ std::vector<RolloutItem> Engine::Impl::start_items(const std::set<std::string>& 
         const bool strict = options.strict_start && need.strength == graph::Strength::hard_runtime;
         switch (need.condition) {
           case graph::Condition::started:
-            item.needs.push_back({target, Need::Condition::settled, strict});
+            item.needs.push_back({target, Need::Condition::settled, strict, false});
             break;
           case graph::Condition::healthy:
-            item.needs.push_back({target, Need::Condition::settled, false});
-            item.needs.push_back({target, Need::Condition::healthy, true});
+            item.needs.push_back({target, Need::Condition::settled, false, true});
+            item.needs.push_back({target, Need::Condition::healthy, true, false});
             break;
           case graph::Condition::completed_successfully:
-            item.needs.push_back({target, Need::Condition::completed, true});
+            item.needs.push_back({target, Need::Condition::completed, true, false});
             break;
         }
       }
     }
+    item.warnings = disabled_needs(name, all);
     items.push_back(std::move(item));
   }
   return items;
+}
+
+/// What `depends_on` names and nobody waits for, since it is neither enabled nor among `active` (LIF-35).
+std::vector<std::string> Engine::Impl::disabled_needs(const std::string& process_name,
+                                                      const std::set<std::string>& active) const {
+  std::vector<std::string> names;
+  const graph::Model& model = dependencies();
+  const graph::Index* process = model.find(process_name);
+  if (process == nullptr) return names;
+  for (const graph::Edge& edge : model.outgoing(*process)) {
+    const graph::Process& target = model.process(edge.target);
+    if (edge.signals.has(graph::Signal::depends_on) && !target.enabled && !active.contains(target.name))
+      names.push_back(target.name + ", which is not enabled");
+  }
+  return names;
+}
+
+/// The configuration has changed: who still waits, waits by the new one.
+void Engine::Impl::renew_needs() {
+  runs.book().renew([this](const std::set<std::string>& names) { return start_items(names); });
+}
+
+/// DEP-41: once for each configuration.
+void Engine::Impl::tell_cycles() {
+  const graph::Model& model = dependencies();
+  if (std::exchange(told_generation, model.generation()) == model.generation()) return;
+  const auto plan = graph::plan(model, {}, system_clock().wall());
+  if (!plan) return;
+  for (const graph::Cycle& cycle : plan->cycles) {
+    if (cycle.resolved) {
+      log.warning("services wait for each other; the weakest need is left out: " + cycle.message);
+    } else {
+      log.error("services wait for each other, and start together: " + cycle.message);
+    }
+  }
 }
 
 StackOperation Engine::Impl::report(const StackRun& run) const {
@@ -129,6 +165,8 @@ asio::awaitable<Result<StackOperation>> Engine::Impl::up(StackRequest request) {
     asked.insert(ref->process_name);
   }
   co_await first_start_queued();
+  // Before anything is ordered: what they need of each other counts only when they are enabled.
+  for (const std::string& name : asked) co_await enable(name);
   if (shutting_down) co_return Error(Errc::unavailable, "DUMB is shutting down");
   std::set<std::string> names =
       asked.empty() ? startable_names() : graph::with_prerequisites(dependencies(), asked);
@@ -144,9 +182,18 @@ asio::awaitable<Result<StackOperation>> Engine::Impl::up(StackRequest request) {
   }
   co_await reserve_ports(unasked);
   if (shutting_down) co_return Error(Errc::unavailable, "DUMB is shutting down");
-  const auto run = runs.up("up", start_items(names), asked);
+  const auto run = runs.book().up("up", start_items(names), asked);
   co_await runs.wait(run);
   co_return report(*run);
+}
+
+/// API-29. What the document lacks to be enabled is told when the service is set up.
+asio::awaitable<void> Engine::Impl::enable(std::string process_name) {
+  const auto ref = find_configured(process_name);
+  if (!ref || ref->enabled) co_return;
+  json::object updates;
+  updates["enabled"] = true;
+  co_await save_block(process_name, updates, config::Manager::Persist::yes);
 }
 
 asio::awaitable<Result<StackOperation>> Engine::Impl::down(StackRequest request) {
@@ -162,7 +209,8 @@ asio::awaitable<Result<StackOperation>> Engine::Impl::down(StackRequest request)
   const std::set<std::string> active = active_names();
   std::set<std::string> names =
       request.process_names.empty() ? active : graph::with_dependents(dependencies(), asked, active);
-  runs.call_off(names, "a stop was asked for");
+  const std::set<std::string> pending = runs.book().pending();
+  runs.book().call_off(names, "a stop was asked for");
   const std::optional<config::BlockRef> plex = plex_block();
   if (request.process_names.empty() || (plex && asked.contains(plex->process_name)))
     repair.start_again = false;  // a repair under way leaves Plex stopped
@@ -173,17 +221,31 @@ asio::awaitable<Result<StackOperation>> Engine::Impl::down(StackRequest request)
       break;
     }
   }
+  std::set<std::string> called_off;
+  std::set_intersection(names.begin(), names.end(), pending.begin(), pending.end(),
+                        std::inserter(called_off, called_off.end()));
   std::erase_if(names, [this](const std::string& name) {
     const supervisor::ServiceInfo info = supervisor.info(name);
     return info.pid <= 0 && !supervisor.busy(name) && !may_restart(info);
   });
-  const auto run = runs.down("down", stop_items(names), asked);
+  const auto run = runs.book().down("down", stop_items(names), asked);
   co_await runs.wait(run);
-  co_return report(*run);
+  StackOperation answer = report(*run);
+  for (const std::string& name : called_off) {
+    if (run->rollout.find(name) != nullptr) continue;
+    StackStep step;
+    step.process_name = name;
+    step.state = step.service_state = "stopped";
+    step.reason = "its start was still to come and is called off";
+    answer.steps.push_back(std::move(step));
+  }
+  std::sort(answer.steps.begin(), answer.steps.end(),
+            [](const StackStep& a, const StackStep& b) { return a.process_name < b.process_name; });
+  co_return answer;
 }
 
 StackOperation Engine::Impl::stack_operation() const {
-  return runs.latest() == nullptr ? StackOperation() : report(*runs.latest());
+  return runs.book().latest() == nullptr ? StackOperation() : report(*runs.book().latest());
 }
 
 // ---- the first start ----
@@ -234,12 +296,12 @@ asio::awaitable<std::map<std::string, std::string>> Engine::Impl::unready_servic
   std::map<std::string, std::string> unready;
   std::vector<std::string> probed;
   for (const std::string& name : expected_services) {
-    const StartupService known = startup_state(name);
-    if (known.state == "ready") {
-      if (supervisor.info(name).pid > 0) probed.push_back(name);
-    } else {
-      unready[name] = known.reason.value_or(known.state);
+    if (supervisor.info(name).state == supervisor::State::running) {
+      probed.push_back(name);
+      continue;
     }
+    const StartupService known = startup_state(name);
+    if (known.state != "ready") unready[name] = known.reason.value_or(known.state);
   }
   for (const std::string& name : probed) {
     ++background;
@@ -262,7 +324,13 @@ StartupService Engine::Impl::startup_state(const std::string& process_name) cons
   switch (info.state) {
     case State::running:
       out.state = info.ready.value_or(true) ? "ready" : info.becoming_ready ? "starting" : "failed";
-      if (info.ready && !*info.ready) out.reason = redact(readiness_text(info));
+      if (info.ready && !*info.ready) {
+        out.reason = redact(readiness_text(info));
+      } else if (const auto known = verdicts.find(process_name);
+                 known != verdicts.end() && !known->second.verdict.reason.empty()) {
+        out.state = startup_completed ? "failed" : "starting";
+        out.reason = redact(known->second.verdict.reason);
+      }
       break;
     case State::setting_up:
     case State::waiting:
@@ -275,10 +343,10 @@ StartupService Engine::Impl::startup_state(const std::string& process_name) cons
       out.state = "failed";
       break;
     case State::stopped:
-      if (runs.pending(process_name)) {
+      if (runs.book().pending(process_name)) {
         out.state = "pending";
-        if (const auto awaited = runs.awaited_by(process_name); !awaited.empty())
-          out.reason = "waits for " + text::join(awaited, ", ");
+        const std::string chain = why_waiting(process_name, process_states());
+        if (!chain.empty()) out.reason = redact(chain);
       } else if (info.completed) {
         out.state = "ready";
       } else {

@@ -39,6 +39,7 @@ std::string doing(const Blocker& blocker) {
   }
   if (state == "starting") return with_reason("is starting");
   if (state == "stopping") return with_reason("is stopping");
+  if (!blocker.state.settled) return with_reason("is running but not ready yet");
   if (blocker.condition == Condition::healthy) return with_reason("is running but not healthy yet");
   if (blocker.condition == Condition::completed_successfully) return with_reason("has not ended yet");
   return with_reason("is " + state);
@@ -84,7 +85,7 @@ bool meets(const ProcessState& state, Condition condition) noexcept {
     case Condition::started:
       break;
   }
-  return state.state == "running" || state.completed;
+  return (state.state == "running" && state.settled) || state.completed;
 }
 
 std::string needed_through(const Model& model, Index source, Index target) {

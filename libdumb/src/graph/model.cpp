@@ -57,7 +57,7 @@ Result<Index> Model::resolve(std::string_view asked) const {
   }
   if (alike.empty()) alike = impl_->of_key(impl_->tables->token(name));
   if (alike.size() == 1) return alike.front();
-  return Error(Errc::not_found, "no process is called \"" + std::string(name) + "\"");
+  return Error(Errc::not_found, "there is no process named '" + std::string(name) + "'");
 }
 
 const std::vector<Edge>& Model::outgoing(Index source) const {

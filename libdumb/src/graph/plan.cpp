@@ -124,7 +124,7 @@ Ordering order_of(const Model& model) {
 
 Result<Plan> plan(const Model& model, const PlanOptions& options, WallTime now) {
   if (!options.process_name.empty() && model.find(options.process_name) == nullptr)
-    return Error(Errc::not_found, "no process is called \"" + options.process_name + "\"");
+    return Error(Errc::not_found, "there is no process named '" + options.process_name + "'");
   const HardGraph graph = hard_graph(model, plan_nodes(model, options));
   Plan plan;
   plan.generation = model.generation();

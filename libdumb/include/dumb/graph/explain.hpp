@@ -14,6 +14,7 @@ struct ProcessState {
   std::string reason{};           ///< why it is in that state; may be empty
   bool healthy = false;           ///< meets the condition `healthy`
   bool completed = false;         ///< meets the condition `completed_successfully`
+  bool settled = true;            ///< nothing that follows its start, as becoming ready, is under way
 };
 using ProcessStates = std::map<std::string, ProcessState, std::less<>>;
 
