@@ -39,6 +39,29 @@ bool gone(pid_t pid) {
 
 }  // namespace
 
+TEST_CASE("the brief of a service says what all of it says", "[supervisor][LIF-58]") {
+  Stack stack;
+  stack.services["a"] = {.arguments = {"--text", "INFO hello"}};
+  const auto check_same = [&stack](std::string_view name) {
+    const ServiceInfo whole = stack.supervisor.info(name);
+    const ServiceBrief brief = stack.supervisor.brief(name);
+    CHECK(brief.state == whole.state);
+    CHECK(brief.reason == whole.reason);
+    CHECK(brief.pid == whole.pid);
+    CHECK(brief.started_at == whole.started_at);
+    CHECK(brief.refused_until == whole.restarts.refused_until);
+    CHECK(brief.adopted == whole.adopted);
+  };
+  check_same("a");
+  REQUIRE(stack.start("a"));
+  CHECK(stack.supervisor.brief("a").pid > 0);
+  check_same("a");
+  REQUIRE(stack.stop("a"));
+  CHECK(stack.supervisor.brief("a").state == State::stopped);
+  check_same("a");
+  check_same("nobody");
+}
+
 TEST_CASE("a service starts, runs and stops", "[supervisor][LIF-40][LIF-57][LIF-62]") {
   Stack stack;
   stack.services["a"] = {.arguments = {"--text", "INFO hello"}};

@@ -80,10 +80,11 @@ void Engine::Impl::adopted(const std::string& process_name, const std::string& c
   launched[process_name] = std::move(known);
 }
 
-bool Engine::Impl::is_outdated(const supervisor::ServiceInfo& info) const {
-  if (!info.adopted || info.config_hash.empty()) return false;
-  const auto* ref = config()->find(info.process_name);
-  return ref != nullptr && config_hash_of(*ref) != info.config_hash;
+bool Engine::Impl::is_outdated(const std::string& process_name, bool adopted,
+                               const std::string& config_hash) const {
+  if (!adopted || config_hash.empty()) return false;
+  const auto* ref = config()->find(process_name);
+  return ref != nullptr && config_hash_of(*ref) != config_hash;
 }
 
 /// LIF-125.
@@ -98,7 +99,7 @@ void Engine::Impl::adopt_children() {
       text += "; it is no longer in the configuration";
     } else if (!ref->enabled) {
       text += "; it is disabled and left running";
-    } else if (is_outdated(info)) {
+    } else if (is_outdated(name, info.adopted, info.config_hash)) {
       text += "; it runs with an older configuration";
     }
     log.info(text);

@@ -116,9 +116,9 @@ Result<ServiceStatus> Engine::Impl::status(std::string_view process_name,
       return answer;
     }
   }
-  const supervisor::ServiceInfo info = supervisor.info(name);
+  const supervisor::ServiceBrief info = supervisor.brief(name);
   answer.process_name = name;
-  answer.status = is_running(info) ? "running" : "stopped";
+  answer.status = supervisor::is_running(info.state, info.pid) ? "running" : "stopped";
   answer.state = std::string(codec::enum_name(info.state));
   std::string reason = info.reason;
   const bool idle = info.state == supervisor::State::stopped || info.state == supervisor::State::failed;
@@ -131,10 +131,10 @@ Result<ServiceStatus> Engine::Impl::status(std::string_view process_name,
     const std::string chain = why_waiting(name, states != nullptr ? *states : process_states());
     if (!chain.empty()) reason = chain.starts_with(reason) ? chain : reason + " (" + chain + ")";
   }
-  if (info.restarts.refused_until)
-    reason += "; next try at " + clock_text(wall_of(*info.restarts.refused_until));
+  if (info.refused_until) reason += "; next try at " + clock_text(wall_of(*info.refused_until));
   if (info.adopted) answer.adopted = true;
-  if (reason.empty() && is_outdated(info)) reason = "runs with an older configuration";
+  if (reason.empty() && is_outdated(name, info.adopted, info.config_hash))
+    reason = "runs with an older configuration";
   if (!reason.empty()) answer.state_reason = redactor()(reason);
   if (info.pid > 0) answer.pid = info.pid;
   if (info.started_at) answer.started_at = unix_seconds(*info.started_at);

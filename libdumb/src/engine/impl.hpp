@@ -128,7 +128,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   asio::awaitable<Result<void>> hand_over();
   std::string config_hash_of(const config::BlockRef& ref) const;
   /// The adopted process was launched with another configuration than it would be now.
-  bool is_outdated(const supervisor::ServiceInfo& info) const;
+  bool is_outdated(const std::string& process_name, bool adopted, const std::string& config_hash) const;
   // Resource use (usage.cpp)
   asio::awaitable<void> sample_usage();
   asio::awaitable<Usage> usage();

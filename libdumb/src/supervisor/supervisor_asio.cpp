@@ -271,6 +271,11 @@ ServiceInfo Supervisor::info(std::string_view process_name) const {
   return info;
 }
 
+ServiceBrief Supervisor::brief(std::string_view process_name) const {
+  const auto unit = impl_->find(process_name);
+  return unit ? unit->brief() : ServiceBrief();
+}
+
 bool Supervisor::running(std::string_view process_name) const {
   const auto unit = impl_->find(process_name);
   return unit && is_running(unit->machine().state(), unit->machine().occupied() ? unit->machine().pid() : 0);

@@ -88,6 +88,20 @@ ServiceInfo Unit::info() const {
   return info;
 }
 
+ServiceBrief Unit::brief() const {
+  ServiceBrief brief;
+  brief.state = machine_.state();
+  brief.reason = machine_.reason();
+  brief.refused_until = machine_.restarts().refused_until();
+  if (machine_.occupied()) {
+    brief.pid = machine_.pid();
+    brief.started_at = started_at_;
+    brief.adopted = adopted_;
+    if (adopted_) brief.config_hash = plan_.config_hash;
+  }
+  return brief;
+}
+
 std::optional<UsageTarget> Unit::usage_target() const {
   if (!machine_.occupied() || !processes_) return std::nullopt;
   UsageTarget target;

@@ -50,6 +50,7 @@ class Unit : public std::enable_shared_from_this<Unit> {
   const std::string& name() const noexcept { return name_; }
   bool idle() const noexcept { return tasks_ == 0 && !machine_.occupied(); }
   ServiceInfo info() const;
+  ServiceBrief brief() const;
   std::optional<UsageTarget> usage_target() const;
   std::uint64_t order() const noexcept { return order_; }
   const LaunchPlan& plan() const noexcept { return plan_; }

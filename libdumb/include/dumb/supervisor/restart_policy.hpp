@@ -113,13 +113,14 @@ class RestartPolicy {
   /// The earliest instant anything here waits for; `running`: of health checks too.
   std::optional<SteadyTime> wake_at(bool running) const;
   RestartStatistics statistics(SteadyTime now) const;
+  /// When a refused restart is looked at again; none: never, or nothing is refused.
+  std::optional<SteadyTime> refused_until() const;
 
  private:
   std::deque<SteadyTime>::const_iterator first_recent(SteadyTime now) const;
   bool well_long_enough(SteadyTime now) const;
   void forget_old(SteadyTime now);
   Duration delay_of(std::size_t index) const;
-  std::optional<SteadyTime> refused_until() const;
   std::optional<SteadyTime> next_check() const;
 
   RestartRules rules_;

@@ -144,6 +144,17 @@ struct ServiceInfo {
   std::string config_hash;  ///< LaunchPlan::config_hash of the process
 };
 
+/// The part of ServiceInfo that a status answer is made of, without copying all of it.
+struct ServiceBrief {
+  State state = State::stopped;
+  std::string reason;
+  pid_t pid = -1;
+  std::optional<WallTime> started_at;
+  std::optional<SteadyTime> refused_until;  ///< RestartStatistics::refused_until
+  bool adopted = false;
+  std::string config_hash;  ///< of an adopted process only
+};
+
 /// What became of the children of an earlier run.
 struct Adoption {
   std::vector<std::string> adopted;    ///< process names that go on
@@ -193,6 +204,7 @@ class Supervisor {
 
   /// The service's state; `stopped` for a name never started.
   ServiceInfo info(std::string_view process_name) const;
+  ServiceBrief brief(std::string_view process_name) const;
   /// is_running() of its state and process.
   bool running(std::string_view process_name) const;
   /// A start, stop or restart is under way.
