@@ -17,6 +17,7 @@
 
 #include "api.hpp"
 #include "daemon.hpp"
+#include "footprint_posix.hpp"
 #include "handover_posix.hpp"
 #include "http_server.hpp"
 
@@ -211,6 +212,7 @@ int run_daemon(const Arguments& arguments, config::Environment environment) {
   if (arguments.config) options.config_file_as_is = *arguments.config;
   options.environment = std::move(environment);
   options.host = arguments.host;
+  options.started = give_back_memory_of_start;
   if (arguments.port) options.port = *arguments.port;
   UniqueFd inherited(arguments.listening.value_or(-1));
   if (inherited) ::fcntl(inherited.get(), F_SETFD, FD_CLOEXEC);

@@ -287,6 +287,7 @@ asio::awaitable<void> Engine::Impl::stabilize(std::shared_ptr<StackRun> run) {
       for (const auto& [name, reason] : startup_failures) log.warning(name + " is not ready: " + reason);
     }
     write_run_files();
+    if (options.started) options.started();
     co_return;
   }
 }

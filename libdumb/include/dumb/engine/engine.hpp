@@ -46,7 +46,8 @@ struct Options {
   std::function<Result<void>()> take_over;
   std::chrono::milliseconds usage_interval{2'000};  ///< how long a measurement stands (LIF-172)
   std::chrono::seconds backup_catch_up{300};        ///< before a scheduled snapshot that was missed (SYM-59)
-  bool strict_start = false;  ///< dependents of a service that failed wait until it is up (DEP-45)
+  std::function<void()> started;  ///< called once the first start is over, well or not (ready, degraded)
+  bool strict_start = false;      ///< dependents of a service that failed wait until it is up (DEP-45)
 };
 
 /// The facade: opens a configuration and supervises what it describes. Not thread-safe: construct it and call
