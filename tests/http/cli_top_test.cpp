@@ -10,6 +10,7 @@
 #include <string>
 
 #include "stack.hpp"
+#include "supervisor/proc_posix.hpp"
 #include "support/catch.hpp"
 
 using namespace dumb;
@@ -29,6 +30,7 @@ class OnTerminal {
       ::_exit(127);
     }
     REQUIRE(pid_ > 0);
+    supervisor::remember_child(pid_);  // the server of this program would reap it as an orphan
     ::fcntl(terminal_, F_SETFL, O_NONBLOCK);
   }
   ~OnTerminal() {
@@ -36,6 +38,7 @@ class OnTerminal {
       ::kill(pid_, SIGKILL);
       ::waitpid(pid_, nullptr, 0);
     }
+    supervisor::forget_child(pid_);
     ::close(terminal_);
   }
   OnTerminal(const OnTerminal&) = delete;
