@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <array>
@@ -49,19 +50,22 @@ void Capture::start() {
     if (sink == nullptr || sink->open(context_.clock.time())) continue;
     context_.main.add_own(Level::error, fmt::format("{}: {}", name_, sink->last_error()), context_.clock);
   }
-  if (!journal_base_.empty()) {
-    auto journal = Journal::open(journal_base_);
-    if (journal) {
-      journal_ = std::move(*journal);
-    } else {
-      const std::string text = fmt::format("{}: output may be lost if this program is killed: {}", name_,
-                                           journal.error().to_string());
-      context_.main.add_own(Level::warning, text, context_.clock);
-    }
-  }
+  // Most children are silent most of the time, so the files are made for the first output.
+  if (!journal_base_.empty() && Journal::exists(journal_base_)) open_journal();
   open_stream(output_, std::move(output_fd_), 0);
   open_stream(error_, std::move(error_fd_), 1);
   context_.flush_main();
+}
+
+void Capture::open_journal() {
+  auto journal = Journal::open(std::exchange(journal_base_, {}));
+  if (journal) {
+    journal_ = std::move(*journal);
+    return;
+  }
+  const std::string text =
+      fmt::format("{}: output may be lost if this program is killed: {}", name_, journal.error().to_string());
+  context_.main.add_own(Level::warning, text, context_.clock);
 }
 
 void Capture::open_stream(std::optional<Stream>& stream, UniqueFd fd, std::size_t number) {
@@ -128,6 +132,16 @@ void Capture::on_readable(Stream& stream) {
 
 ssize_t Capture::take(Stream& stream, char* block, std::size_t size) {
   const int fd = stream.fd.native_handle();
+  if (!journal_base_.empty()) {
+    // Nothing may be read past the journal, not even what comes between this look and the read.
+    pollfd readable{fd, POLLIN, 0};
+    const bool something = ::poll(&readable, 1, 0) > 0;
+    if (!something || (readable.revents & POLLIN) == 0) {
+      errno = EAGAIN;
+      return something && (readable.revents & POLLHUP) != 0 ? 0 : -1;
+    }
+    open_journal();
+  }
   return journal_ ? journal_->read(stream.number, fd, block, size) : ::read(fd, block, size);
 }
 

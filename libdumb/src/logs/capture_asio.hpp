@@ -61,6 +61,7 @@ class Capture : public std::enable_shared_from_this<Capture> {
     StreamPosition covered;  ///< lines up to here are with the sinks
   };
 
+  void open_journal();
   void open_stream(std::optional<Stream>& stream, UniqueFd fd, std::size_t number);
   void wait(Stream& stream);
   void wait_later(Stream& stream, std::chrono::milliseconds pause);
@@ -92,7 +93,7 @@ class Capture : public std::enable_shared_from_this<Capture> {
   std::optional<Stream> output_, error_;
   std::unique_ptr<FileSink> file_, access_;
   bool drop_access_ = false;
-  std::filesystem::path journal_base_;
+  std::filesystem::path journal_base_;  ///< until the journal is opened
   std::unique_ptr<Journal> journal_;
   std::vector<PlannedWrite> planned_;
   std::function<bool(std::string_view)> until_;

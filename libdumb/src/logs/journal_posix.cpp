@@ -122,6 +122,10 @@ Mapping map_cursor(int fd) {
 
 }  // namespace
 
+bool Journal::exists(const std::filesystem::path& base) {
+  return ::access((base.native() + ".cursor").c_str(), F_OK) == 0;
+}
+
 Result<std::unique_ptr<Journal>> Journal::open(const std::filesystem::path& base) {
   static_assert(sizeof(Cursor) <= cursor_size);
   std::unique_ptr<Journal> journal(new Journal());

@@ -48,6 +48,8 @@ class Journal {
   static constexpr std::size_t streams = 2;
   static constexpr std::size_t most_files = 3;
 
+  /// Whether an earlier program has left one.
+  static bool exists(const std::filesystem::path& base);
   /// Opens or creates the files `<base>.cursor`, `<base>.out.spool` and `<base>.err.spool`, settling what a
   /// killed program left. Fails when the file system cannot do it; a capture works without as well.
   static Result<std::unique_ptr<Journal>> open(const std::filesystem::path& base);
