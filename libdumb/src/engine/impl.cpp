@@ -2,6 +2,7 @@
 
 #include <grp.h>
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -186,10 +187,20 @@ std::optional<supervisor::Identity> Engine::Impl::service_identity() const {
 std::string Engine::Impl::home_of_service_user() const {
   const auto identity = service_identity();
   if (!identity) return {};
+  // Asked at every launch; an account that is made later changes the file.
+  struct stat info {};
+  const std::int64_t changed =
+      ::stat("/etc/passwd", &info) == 0 ? info.st_mtim.tv_sec * 1'000'000'000LL + info.st_mtim.tv_nsec : 0;
+  if (home_ && home_->uid == identity->uid && home_->changed == changed) return home_->directory;
+  home_ = Home{identity->uid, changed, home_of(identity->uid)};
+  return home_->directory;
+}
+
+std::string Engine::Impl::home_of(uid_t uid) const {
   passwd entry{};
   passwd* found = nullptr;
   std::vector<char> buffer(16384);
-  if (::getpwuid_r(identity->uid, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr) {
+  if (::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr) {
     return found->pw_dir;
   }
   return root().map("/home/DUMB").native();

@@ -249,6 +249,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   }
   std::optional<supervisor::Identity> service_identity() const;
   std::string home_of_service_user() const;
+  std::string home_of(uid_t uid) const;
   setup::VersionOptions version_options();
   std::filesystem::path mount_point_of(const config::BlockRef& ref) const;
   setup::Context setup_context(const config::BlockRef& ref);
@@ -342,6 +343,12 @@ class Engine::Impl final : public supervisor::ServiceSource {
   mutable std::uint64_t shown_generation_ = 0;
   mutable std::unique_ptr<logs::Redactor> redactor_;  // of the configuration's generation below
   mutable std::uint64_t redactor_generation_ = 0;
+  struct Home {
+    uid_t uid = 0;
+    std::int64_t changed = 0;  ///< time of /etc/passwd, nanoseconds
+    std::string directory;
+  };
+  mutable std::optional<Home> home_;  // of the service user
 };
 
 }  // namespace dumb::engine

@@ -113,15 +113,20 @@ std::string_view variable(const std::vector<std::string>& env, std::string_view 
   return {};
 }
 
-/// A copy of `fd` above the standard streams, or of /dev/null.
-Result<UniqueFd> stream_for(int fd) {
-  UniqueFd copy(fd >= 0 ? ::fcntl(fd, F_DUPFD_CLOEXEC, 3) : ::open("/dev/null", O_RDWR | O_CLOEXEC));
-  if (!copy) return system_error(errno, "prepare the standard streams");
-  if (copy.get() < 3) {
-    copy.reset(::fcntl(copy.get(), F_DUPFD_CLOEXEC, 3));
-    if (!copy) return system_error(errno, "prepare the standard streams");
-  }
-  return copy;
+/// A descriptor above the standard streams: `fd` itself where it is one, else a copy of it or of /dev/null.
+struct Stream {
+  int fd = -1;
+  UniqueFd own;
+};
+Result<Stream> stream_for(int fd) {
+  Stream stream;
+  stream.fd = fd;
+  if (fd >= 3) return stream;
+  stream.own.reset(fd >= 0 ? ::fcntl(fd, F_DUPFD_CLOEXEC, 3) : ::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (stream.own && stream.own.get() < 3) stream.own.reset(::fcntl(stream.own.get(), F_DUPFD_CLOEXEC, 3));
+  if (!stream.own) return system_error(errno, "prepare the standard streams");
+  stream.fd = stream.own.get();
+  return stream;
 }
 
 constexpr std::size_t stack_size = 64 * 1024;
@@ -250,11 +255,11 @@ Result<Child> spawn(const LaunchSpec& spec) {
   block.env = env.data();
   block.directory = directory.c_str();
   block.identity = spec.identity ? &*spec.identity : nullptr;
-  block.input = input->get();
-  block.output = output->get();
-  block.error = error->get();
+  block.input = input->fd;
+  block.output = output->fd;
+  block.error = error->fd;
 
-  const Stack stack;
+  thread_local const Stack stack;  // the thread is suspended while the child uses it
   if (stack.base == MAP_FAILED) return system_error(errno, "allocate a stack");
   // No handler of this process may run in the child, which shares its memory.
   sigset_t all;

@@ -1,15 +1,20 @@
 #include <dumb/supervisor/mounts.hpp>
 
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <condition_variable>
+#include <cstdint>
 #include <cstdlib>
 #include <dumb/base/atomic_file.hpp>
+#include <dumb/base/unique_fd.hpp>
 #include <dumb/supervisor/launch.hpp>
 #include <map>
 #include <memory>
@@ -91,6 +96,8 @@ PendingStats& pending() {
   return *instance;
 }
 
+constexpr std::uint64_t resolve_cached = 0x20;  // RESOLVE_CACHED of newer headers; older kernels refuse it
+
 PathState stat_state(const std::string& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0)
@@ -127,6 +134,21 @@ PathState inspect_path(const std::filesystem::path& path, std::chrono::milliseco
   const std::shared_ptr<PendingStat> shared = slot;
   shared->ready.wait_for(lock, limit, [&] { return shared->done; });
   return shared->done ? shared->state : PathState::dead;
+}
+
+bool is_plain_directory(const std::filesystem::path& path, const std::filesystem::path& trusted) {
+  open_how how{};
+  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  how.resolve = resolve_cached;
+  const UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how)));
+  if (!fd) return false;
+  struct statx found {};
+  struct statx own {};
+  constexpr int ask_nobody = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT;
+  if (::statx(fd.get(), "", ask_nobody | AT_EMPTY_PATH, STATX_TYPE, &found) != 0) return false;
+  if (found.stx_dev_major != 0) return true;  // of a block device
+  return ::statx(AT_FDCWD, trusted.c_str(), ask_nobody, STATX_TYPE, &own) == 0 && own.stx_dev_major == 0 &&
+         own.stx_dev_minor == found.stx_dev_minor;
 }
 
 bool mount_answers(const std::filesystem::path& point, std::chrono::milliseconds limit) {

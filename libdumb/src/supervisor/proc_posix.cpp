@@ -175,9 +175,11 @@ std::optional<ProcStat> parse_stat(std::string_view line) {
 }
 
 std::optional<ProcStat> read_stat(pid_t pid) {
-  const auto line = file::read("/proc/" + std::to_string(pid) + "/stat", 65536);
-  if (!line) return std::nullopt;
-  return parse_stat(*line);
+  const UniqueFd fd(::open(("/proc/" + std::to_string(pid) + "/stat").c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 2048> line;  // one read gives it whole; it is far shorter
+  const ssize_t got = fd ? ::read(fd.get(), line.data(), line.size()) : -1;
+  if (got <= 0) return std::nullopt;
+  return parse_stat({line.data(), static_cast<std::size_t>(got)});
 }
 
 std::optional<std::vector<ProcStat>> scan_processes() {

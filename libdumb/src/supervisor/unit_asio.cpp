@@ -231,14 +231,20 @@ asio::awaitable<void> Unit::do_waits(std::uint64_t run) {
   }
   if (!done.error) done.error = co_await find_fault_of_directory();
   feed(done);
+  prepared_.reset();
 }
 
 /// The child enters its working directory while this thread waits for it to exec: a mount that hangs must be
 /// found out before.
 asio::awaitable<std::optional<Error>> Unit::find_fault_of_directory() {
-  const auto plan = shared_.source->launch_plan(name_);
+  auto plan = shared_.source->launch_plan(name_);
   if (!plan) co_return plan.error();
   const std::filesystem::path directory = plan->spec.directory;
+  // Who comes back after an end shall be away for a short time only.
+  if (launches_ > 0 && is_plain_directory(directory, shared_.options.run_directory)) {
+    prepared_ = std::move(*plan);
+    co_return std::nullopt;
+  }
   auto work = [directory] { return inspect_path(directory, milliseconds(2'000)); };
   const PathState state = co_await offload(*shared_.workers, work);
   if (state == PathState::directory) co_return std::nullopt;

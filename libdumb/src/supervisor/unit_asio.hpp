@@ -119,6 +119,7 @@ class Unit : public std::enable_shared_from_this<Unit> {
   Machine machine_;
   Child child_;
   LaunchPlan plan_;
+  std::optional<LaunchPlan> prepared_;  // made a moment ago for the launch that comes now
   std::string mark_;
   std::unique_ptr<UnitProcesses> processes_;  // while a process exists
   std::filesystem::path fifo_base_;

@@ -30,8 +30,9 @@ struct Fifo {
 };
 
 Result<Fifo> make_fifo(const std::filesystem::path& path) {
-  ::unlink(path.c_str());
-  if (::mkfifo(path.c_str(), 0600) != 0) return system_error(errno, "create a FIFO", path.native());
+  int made = ::mkfifo(path.c_str(), 0600);
+  if (made != 0 && errno == EEXIST && ::unlink(path.c_str()) == 0) made = ::mkfifo(path.c_str(), 0600);
+  if (made != 0) return system_error(errno, "create a FIFO", path.native());
   Fifo fifo;
   fifo.reader.reset(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   fifo.child_end.reset(::open(path.c_str(), O_RDWR | O_CLOEXEC));
@@ -91,9 +92,13 @@ ControlGroup Unit::make_group(std::uint64_t number) {
 }
 
 Result<void> Unit::launch() {
-  auto plan = shared_.source->launch_plan(name_);
-  if (!plan) return plan.error();
-  plan_ = std::move(*plan);
+  if (!prepared_) {
+    auto plan = shared_.source->launch_plan(name_);
+    if (!plan) return plan.error();
+    prepared_ = std::move(*plan);
+  }
+  plan_ = std::move(*prepared_);
+  prepared_.reset();
   const std::uint64_t number = shared_.next_unit++;
   order_ = number;
   mark_ = make_mark(shared_.directory_id, ::getpid(), static_cast<std::int64_t>(number), name_);
@@ -213,13 +218,14 @@ void Unit::perform(const action::Kill&) {
 asio::awaitable<void> Unit::do_collect() {
   const auto self = shared_from_this();
   asio::steady_timer timer(shared_.executor);
-  milliseconds pause{1};
+  std::chrono::microseconds pause{100};  // mostly it is a matter of the kernel's last steps
   for (;;) {
     if (processes_->gone()) break;
     // Remains of an end nobody asked for, or of a stop past its grace, are killed as they appear.
     if (machine_.state() != State::stopping || machine_.killing()) processes_->kill();
-    co_await pause_for(timer, pause);
-    pause = std::min(pause * 2, milliseconds(100));
+    timer.expires_after(pause);
+    co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+    pause = std::min<std::chrono::microseconds>(pause * 2, milliseconds(100));
   }
   error_code ignored;
   exit_.close(ignored);

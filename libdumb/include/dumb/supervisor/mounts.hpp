@@ -27,6 +27,10 @@ enum class PathState { directory, other, missing, dead };
 /// What a stat of `path` says within `limit`; `dead` when it does not answer (hung mount) or the mount is
 /// broken (ENOTCONN). Blocking for at most `limit`; a hung stat is left to a thread of its own.
 PathState inspect_path(const std::filesystem::path& path, std::chrono::milliseconds limit);
+/// Whether `path` is a directory on a block device or on the file system of `trusted`, a directory that this
+/// program uses anyway, as far as the kernel knows without asking anybody. Never blocks on the file system of
+/// `path`; false says nothing.
+bool is_plain_directory(const std::filesystem::path& path, const std::filesystem::path& trusted);
 /// Whether a mounted path answers a stat within `limit`. Blocking as inspect_path().
 bool mount_answers(const std::filesystem::path& point, std::chrono::milliseconds limit);
 
