@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 #include <cstdio>
@@ -28,6 +29,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr auto token = asio::as_tuple(asio::use_awaitable);
+constexpr auto settling = std::chrono::seconds(1);
 constexpr auto farewell = std::chrono::milliseconds(60);  // for clients that keep their connection
 
 std::string machine_name() {
@@ -51,13 +53,21 @@ class Daemon {
             context.get_executor(), [this](Request request) { return api_.answer(std::move(request)); }, {},
             engine.log()),
         signals_(context, SIGTERM, SIGINT, SIGHUP),
-        handover_(context) {
+        handover_(context),
+        settled_(context) {
     signals_.add(SIGUSR2);
   }
 
   Result<void> listen(const std::string& host, std::uint16_t port) { return http_.listen(host, port); }
   Result<void> listen(UniqueFd listening) { return http_.listen(std::move(listening)); }
   std::string url() const { return http_.url(); }
+  /// The start is over: a moment later, when its last files are written, what only it needed is given back.
+  void settle() {
+    settled_.expires_after(settling);
+    settled_.async_wait([](const boost::system::error_code& error) {
+      if (!error) give_back_memory_of_start();
+    });
+  }
 
   void run(const Arguments& arguments) {
     arguments_ = arguments;
@@ -183,6 +193,7 @@ class Daemon {
   HttpServer http_;
   asio::signal_set signals_;
   asio::posix::stream_descriptor handover_;
+  asio::steady_timer settled_;
   Arguments arguments_;
   const std::string program_ = own_program();
   bool stopping_ = false;
@@ -212,7 +223,10 @@ int run_daemon(const Arguments& arguments, config::Environment environment) {
   if (arguments.config) options.config_file_as_is = *arguments.config;
   options.environment = std::move(environment);
   options.host = arguments.host;
-  options.started = give_back_memory_of_start;
+  Daemon* running = nullptr;
+  options.started = [&running] {
+    if (running != nullptr) running->settle();
+  };
   if (arguments.port) options.port = *arguments.port;
   UniqueFd inherited(arguments.listening.value_or(-1));
   if (inherited) ::fcntl(inherited.get(), F_SETFD, FD_CLOEXEC);
@@ -231,6 +245,7 @@ int run_daemon(const Arguments& arguments, config::Environment environment) {
     return 1;
   }
   Daemon daemon(context, **engine);
+  running = &daemon;
   const auto port = static_cast<std::uint16_t>((*engine)->port());
   const bool kept = inherited && (port == 0 || port == port_of(inherited.get()));
   const auto listening = kept ? daemon.listen(std::move(inherited)) : daemon.listen((*engine)->host(), port);
