@@ -233,6 +233,30 @@ TEST_CASE("a capture goes on in the middle of a line where another left it", "[l
   CHECK(lines[5] == "INFO - One subprocess: last");
 }
 
+TEST_CASE("a capture makes its journal with the first output, and not before", "[logs][LIF-105][LIF-125]") {
+  const TempDir dir;
+  const Fifo output(dir / "x.fifo");
+  LogService service(quiet(dir / "main"));
+  CaptureSpec spec;
+  spec.process_name = "One";
+  spec.standard_output.reset(::open((dir / "x.fifo").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  spec.to_main_log = false;
+  spec.file = dir / "one.log";
+  spec.journal = dir / "x";
+  const CaptureId id = service.attach(std::move(spec));
+  service.flush();
+  CHECK_FALSE(Journal::exists(dir / "x"));
+  output.put("first\n");
+  service.flush();
+  CHECK(Journal::exists(dir / "x"));
+  const auto spool = std::filesystem::file_size(dir / "x.out.spool");
+  CHECK(spool == 6);  // the first bytes went by way of it as well
+  finish(service, id);
+  const auto lines = without_stamps(read_text(dir / "one.log"));
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0] == "INFO - One subprocess: first");
+}
+
 TEST_CASE("a journal that must give up keeps what it has not handed out", "[logs][LIF-105][LIF-125]") {
   const TempDir dir;
   const Fifo output(dir / "out.fifo");
