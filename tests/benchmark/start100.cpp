@@ -5,9 +5,9 @@
 //
 // Up: from before the exec of the supervisor until every child has told, over a datagram socket, that it
 // runs. The floor is a loop that does nothing but posix_spawn the children; the peer is s6-svscan of Debian's
-// package `s6` (without it, its rows are left out and that is said). Down: from the request until the
-// supervisor and all children are gone; for the floor, kill and waitpid. Idle: CPU time, PSS and voluntary
-// context switches of all of the supervisor's processes. Medians of the runs.
+// package `s6`, and supervisord of `supervisor` (a peer that is missing is left out and that is said). Down:
+// from the request until the supervisor and all children are gone; for the floor, kill and waitpid. Idle: CPU
+// time, PSS and voluntary context switches of all of the supervisor's processes. Medians of the runs.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -231,7 +231,7 @@ void supervisor_run(const Setting& setting, const std::vector<std::string>& word
   roll.wait_for(setting.children);
   figures.up.push_back(milliseconds_since(begin));
   // Past whatever belongs to the start.
-  std::this_thread::sleep_for(std::chrono::seconds(look_idle ? 15 : 3));
+  std::this_thread::sleep_for(std::chrono::seconds(look_idle ? 20 : 3));
   if (look_idle) {
     const Cost before = cost_of(pid, setting.stub.filename());
     std::this_thread::sleep_for(std::chrono::seconds(setting.idle_seconds));
@@ -284,6 +284,25 @@ void s6_run(const Setting& setting, bool look_idle, Figures& figures) {
   supervisor_run(setting, {"s6-svscan", "-c", most, scan}, roll, look_idle, figures);
 }
 
+/// With a log of its own, a log file per child and no control interface.
+void supervisord_run(const Setting& setting, bool look_idle, Figures& figures) {
+  const fs::path directory = setting.scratch / "supervisor";
+  fs::remove_all(directory);
+  fs::create_directories(directory);
+  {
+    std::ofstream file(directory / "supervisord.conf");
+    file << "[supervisord]\nnodaemon=true\nlogfile=" << (directory / "log").native()
+         << "\npidfile=" << (directory / "pid").native() << "\nchildlogdir=" << directory.native() << '\n';
+    if (::geteuid() == 0) file << "user=root\n";
+    for (std::size_t i = 0; i < setting.children; ++i) {
+      file << "[program:service" << i << "]\ncommand=" << setting.stub.native() << '\n';
+    }
+  }
+  const Roll roll(setting.scratch);
+  supervisor_run(setting, {"supervisord", "-n", "-c", directory / "supervisord.conf"}, roll, look_idle,
+                 figures);
+}
+
 void print(const char* who, const Figures& figures, const Figures& floor) {
   std::printf("%-12s  up %8.2f ms (%.2f of the floor)  down %8.2f ms (%.2f)\n", who, median(figures.up),
               median(figures.up) / median(floor.up), median(figures.down),
@@ -313,20 +332,29 @@ int main(int argc, char** argv) {
   const bool s6 = ::access("/usr/bin/s6-svscan", X_OK) == 0 || ::access("/bin/s6-svscan", X_OK) == 0;
   if (!s6) std::printf("s6-svscan is missing (apt-get install s6): its rows are left out\n");
 
+  const bool supervisord = ::access("/usr/bin/supervisord", X_OK) == 0;
+  if (!supervisord) {
+    std::printf("supervisord is missing (apt-get install supervisor): its rows are left out\n");
+  }
+
   Figures floor;
   Figures dumb;
   Figures peer;
+  Figures python;
   for (int run = 0; run < setting.runs; ++run) {
     const bool look_idle = run == setting.runs - 1;
     floor_run(setting, floor);
     dumb_run(setting, look_idle, dumb);
     if (s6) s6_run(setting, look_idle, peer);
+    if (supervisord) supervisord_run(setting, look_idle, python);
   }
   fs::remove_all(setting.scratch);
   std::printf("%zu children, median of %d runs\n", setting.children, setting.runs);
   print("posix_spawn", floor, floor);
   print("dumb-server", dumb, floor);
   if (s6) print("s6-svscan", peer, floor);
+  if (supervisord) print("supervisord", python, floor);
   print_idle("dumb-server", dumb, setting.idle_seconds);
   if (s6) print_idle("s6-svscan", peer, setting.idle_seconds);
+  if (supervisord) print_idle("supervisord", python, setting.idle_seconds);
 }
