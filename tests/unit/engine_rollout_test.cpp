@@ -161,6 +161,7 @@ TEST_CASE("a need that another one decides is no warning", "[engine][DEP-45][CFG
   view.reason = "not ready after 2 s";
   CHECK(run.observe("late", view, at(2)).empty());
   CHECK(run.over());  // held, with the reason
+  CHECK(run.stuck() == std::set<std::string>{"app"});
   CHECK(run.find("app")->reason == "late: not ready after 2 s");
   CHECK(run.on_met("late", Condition::healthy, at(4)) == Names{"app"});
   CHECK(run.find("app")->warnings.empty());

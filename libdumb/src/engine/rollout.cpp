@@ -273,20 +273,30 @@ Rollout::Names Rollout::call_off_all(const std::string& reason, SteadyTime now) 
 }
 
 bool Rollout::over() const {
-  // Whoever is held, or behind one that is held, cannot begin by what is known to this rollout.
+  std::size_t pending = 0;
+  for (const Entry& entry : entries_) {
+    if (entry.step == Step::under_way) return false;
+    if (entry.step == Step::pending) ++pending;
+  }
+  return pending == 0 || pending == stuck().size();
+}
+
+std::set<std::string> Rollout::stuck() const {
+  std::set<std::string> names;
+  if (std::none_of(entries_.begin(), entries_.end(), [](const Entry& entry) { return entry.held; }))
+    return names;
   std::vector<char> stuck(entries_.size());
   for (const std::size_t e : order_) {
     const Entry& entry = entries_[e];
-    if (entry.step == Step::under_way) return false;
     if (entry.step != Step::pending) continue;
     stuck[e] = entry.held ? 1 : 0;
     for (const std::size_t open : entry.open) {
       const auto found = index_.find(entry.needs[open].name);
       if (found != index_.end() && stuck[found->second] != 0) stuck[e] = 1;
     }
-    if (stuck[e] == 0) return false;
+    if (stuck[e] != 0) names.insert(entry.name);
   }
-  return true;
+  return names;
 }
 
 bool Rollout::finished() const noexcept {

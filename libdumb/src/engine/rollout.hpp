@@ -89,6 +89,8 @@ class Rollout {
 
   /// Nothing is under way, and whoever has not begun is held back.
   bool over() const;
+  /// Who has not begun and cannot by what is known: held back, or behind one that is.
+  std::set<std::string> stuck() const;
   /// over(), and nothing is held back either.
   bool finished() const noexcept;
   bool waits_for(std::string_view name, Need::Condition condition) const;

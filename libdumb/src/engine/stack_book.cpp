@@ -1,6 +1,7 @@
 #include "engine/stack_book.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace dumb::engine {
 
@@ -122,11 +123,16 @@ void StackBook::settle(const StackRunPtr& run) {
     hooks_.over(run);
   }
   if (run->rollout.finished()) std::erase(active_, run);
+  // Others may wait for what this one is not going to begin, so that they tell it the same.
+  std::set<std::string> stuck = run->rollout.stuck();
+  std::set<std::string> news;
+  std::set_difference(stuck.begin(), stuck.end(), run->was_stuck.begin(), run->was_stuck.end(),
+                      std::inserter(news, news.end()));
+  run->was_stuck = std::move(stuck);
   if (over != std::exchange(run->was_over, over) && over) {
-    std::set<std::string> names;
-    for (const Rollout::Entry& entry : run->rollout.entries()) names.insert(entry.name);
-    relearn(run.get(), names);
+    for (const Rollout::Entry& entry : run->rollout.entries()) news.insert(entry.name);
   }
+  if (!news.empty()) relearn(run.get(), news);
   hooks_.changed();
 }
 
@@ -175,8 +181,9 @@ bool StackBook::pending_beside(const StackRun& run, std::string_view process_nam
   return std::any_of(active_.begin(), active_.end(), [&](const StackRunPtr& other) {
     const Rollout::Entry* entry =
         other.get() == &run || other->stops ? nullptr : other->rollout.find(process_name);
-    return entry != nullptr && (entry->step == Rollout::Step::under_way ||
-                                (entry->step == Rollout::Step::pending && !other->rollout.over()));
+    return entry != nullptr &&
+           (entry->step == Rollout::Step::under_way ||
+            (entry->step == Rollout::Step::pending && !other->rollout.stuck().contains(entry->name)));
   });
 }
 

@@ -29,7 +29,8 @@ struct StackRun {
   WallTime started_at;
   std::optional<WallTime> completed_at;  ///< when it was over first
   std::optional<SteadyTime> completed;
-  bool was_over = false;  ///< the others know that it is
+  bool was_over = false;            ///< the others know that it is
+  std::set<std::string> was_stuck;  ///< and whom it cannot begin any more
 };
 using StackRunPtr = std::shared_ptr<StackRun>;
 
