@@ -24,7 +24,7 @@ set_tests_properties(unit.simulation PROPERTIES LABELS unit TIMEOUT 2400 ENVIRON
 
 # Every libFuzzer target for 60 s, as many at once as there are cores.
 add_test(NAME fuzz.targets CONFIGURATIONS Fuzz Long
-  COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/run --seconds 60)
+  COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/run --seconds 60 --seed 1)
 set_tests_properties(fuzz.targets PROPERTIES LABELS fuzz TIMEOUT 1500 RUN_SERIAL ON)
 
 add_test(NAME posix.symlinks CONFIGURATIONS Long
