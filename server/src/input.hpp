@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <dumb/base/codec.hpp>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "message.hpp"
@@ -49,6 +50,15 @@ struct Bound {
   std::int64_t least;
   std::int64_t most;
 };
+/// The bounds of T; none when it lists none.
+template <class T>
+constexpr std::span<const Bound> bounds_of() {
+  if constexpr (requires { T::bounds; }) {
+    return T::bounds;
+  } else {
+    return {};
+  }
+}
 /// Adds a fault unless `value` is within the bound.
 void check_bound(const Bound& bound, std::int64_t value, const json::array& loc, codec::Faults& faults);
 
@@ -70,8 +80,8 @@ T read_query(const QueryParameters& query, codec::Faults& faults) {
       // Where a fault is needs telling only when there is one.
       codec::Faults found;
       if (codec::decode(*value, {}, found, target)) {
-        if constexpr (requires { T::bounds; } && std::is_same_v<Member, std::int64_t>) {
-          for (const Bound& bound : T::bounds) {
+        if constexpr (std::is_same_v<Member, std::int64_t>) {
+          for (const Bound& bound : bounds_of<T>()) {
             if (bound.name == d.name) check_bound(bound, target, detail::query_place(d.name), faults);
           }
         }
