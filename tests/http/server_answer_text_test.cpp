@@ -19,11 +19,12 @@ struct HealthShape {
 };
 BOOST_DESCRIBE_STRUCT(HealthShape, (), (status, details))
 
-using AnswerTypes =
-    boost::mp11::mp_list<engine::ProcessList, engine::ProcessDetail, engine::OperationReply,
-                         engine::ServiceStatus, engine::ServiceHealth, engine::EventList,
-                         engine::Capabilities, engine::Usage, engine::StackOperation, engine::StartupStatus,
-                         engine::LogChunk, graph::Plan, graph::GraphAnswer, json::object, HealthShape>;
+using AnswerTypes = boost::mp11::mp_list<
+    engine::ProcessList, engine::ProcessDetail, engine::OperationReply, engine::ServiceStatus,
+    engine::ServiceHealth, engine::EventList, engine::Capabilities, engine::Usage, engine::StackOperation,
+    engine::StartupStatus, engine::LogChunk, graph::Plan, graph::GraphAnswer, json::object, HealthShape,
+    engine::QueuedJob, engine::LatestJob, engine::CancelledJob, engine::JobList, engine::BackupStatus,
+    engine::SnapshotList, engine::ManifestFileList, engine::RescheduleReply>;
 
 /// Makes values of any described type that differ in everything.
 class Filler {
