@@ -1,38 +1,16 @@
 // Boot, up and down with real children: conditions, strictness, phases.
-#include <boost/asio/co_spawn.hpp>
 #include <dumb/base/atomic_file.hpp>
 
-#include "engine_scratch.hpp"
+#include "engine_stack_scene.hpp"
 
 using namespace dumb;
 using namespace std::chrono_literals;
-namespace asio = boost::asio;
+using test::begin_boot;
+using test::needs;
 using test::Scratch;
+using test::step;
 
 namespace {
-
-void needs(json::object& file, const std::string& key, const std::string& name,
-           std::string_view condition = {}) {
-  json::object need;
-  need["process_name"] = name;
-  if (!condition.empty()) need["condition"] = condition;
-  json::value& list = file[key].as_object()["depends_on"];
-  if (!list.is_array()) list = json::array{};
-  list.get_array().push_back(std::move(need));
-}
-
-std::shared_ptr<bool> begin_boot(Scratch& s) {
-  auto over = std::make_shared<bool>(false);
-  asio::co_spawn(s.context, s.engine->boot(), [over](std::exception_ptr) { *over = true; });
-  return over;
-}
-
-const engine::StackStep& step(const engine::StackOperation& operation, std::string_view name) {
-  for (const engine::StackStep& one : operation.steps) {
-    if (one.process_name == name) return one;
-  }
-  throw std::runtime_error("no step of " + std::string(name));
-}
 
 std::string reason_of(Scratch& s, std::string_view name) {
   return s.engine->status(name)->state_reason.value_or("");
