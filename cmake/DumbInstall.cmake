@@ -66,7 +66,8 @@ set(dumb_dev_depends
   "libboost1.81-dev | libboost-dev (>= 1.81)"
   "libboost-json1.81-dev | libboost-json-dev (>= 1.81)"
   "libfmt-dev (>= 9.1)"
-  "libssl-dev")
+  "libssl-dev"
+  "libcrypt-dev")
 if(NOT dumb_is_static)
   list(APPEND dumb_dev_depends "dumb (= ${PROJECT_VERSION})")
 endif()
