@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
 #include <dumb/base/log.hpp>
 #include <exception>
+#include <optional>
 
 #include "answers.hpp"
 #include "routes.hpp"
@@ -77,18 +80,28 @@ asio::awaitable<Response> Api::dispatch(Request request) {
   if (route.effect == Effect::changes_state && engine_.shutting_down()) {
     co_return detail_response(503, "DUMB is shutting down.");
   }
+  if (route.hears_departure()) {
+    const auto all = asio::enable_total_cancellation();
+    co_await asio::this_coro::reset_cancellation_state(all);
+  }
   std::string failure;
+  std::optional<Response> response;
   try {
     auto running = route.handle(engine_, std::move(request));
-    Response response = co_await std::move(running);
-    co_return response;
+    response = co_await std::move(running);
   } catch (const boost::system::system_error& error) {
+    // Nobody reads this when it was the client that left.
     if (error.code() == asio::error::operation_aborted)
-      co_return detail_response(503, "DUMB is shutting down.");
+      response = detail_response(503, "DUMB is shutting down.");
     failure = error.what();
   } catch (const std::exception& error) {
     failure = error.what();
   }
+  if (route.hears_departure()) {
+    const auto usual = asio::enable_terminal_cancellation();
+    co_await asio::this_coro::reset_cancellation_state(usual);
+  }
+  if (response) co_return std::move(*response);
   engine_.log().error(fmt::format("{} {}: {}", route.method, route.path, failure));
   co_return detail_response(500, "The request failed inside the server; its log has the cause.");
 }

@@ -184,6 +184,7 @@ class Daemon {
     co_await std::move(services);
     auto serving = http_.stop();
     co_await std::move(serving);
+    if (!engine_.quiet()) std::_Exit(0);  // destroying the engine would wait for a file system that hangs
     context_.stop();
   }
 

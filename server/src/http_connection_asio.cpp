@@ -113,17 +113,26 @@ class Deadline {
 /// One client. Reads requests one after the other; lives in the frame of run().
 class Connection {
  public:
-  Connection(HttpServer::Core& core, asio::ip::tcp::socket socket, ConnectionHandle& handle)
-      : core_(core), limits_(core.limits), handle_(handle), socket_(std::move(socket)), deadline_(socket_) {
+  Connection(std::shared_ptr<HttpServer::Core> core, asio::ip::tcp::socket socket, ConnectionHandle& handle)
+      : shared_core_(std::move(core)),
+        core_(*shared_core_),
+        limits_(core_.limits),
+        handle_(handle),
+        socket_(std::move(socket)),
+        deadline_(socket_),
+        watch_(std::make_shared<Watch>(Watch{this})) {
     error_code error;
     socket_.set_option(asio::ip::tcp::no_delay(true), error);
     socket_.non_blocking(true, error);
     const auto peer = socket_.remote_endpoint(error);
     if (!error) peer_ = peer.address().to_string();
     handle_.close = [this] { close(); };
+    handle_.watch = [this] { watch(); };
   }
   ~Connection() {
+    watch_->connection = nullptr;
     handle_.close = [] {};
+    handle_.watch = [] {};
   }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -144,6 +153,32 @@ class Connection {
     socket_.close(ignored);
   }
 
+  struct Watch {
+    Connection* connection;  // null when the connection is gone
+    bool waits = false;
+  };
+
+  /// The next thing the client sends, or its end, is looked at.
+  void watch() {
+    handle_.watched = true;
+    if (watch_->waits) return;
+    watch_->waits = true;
+    socket_.async_wait(asio::ip::tcp::socket::wait_read, [watch = watch_](const error_code& error) {
+      watch->waits = false;
+      if (!error && watch->connection != nullptr) watch->connection->look();
+    });
+  }
+
+  /// A client that sends its next request already is taken to be there until the present one is answered.
+  void look() {
+    if (!handle_.busy) return;
+    char byte = 0;
+    error_code error;
+    socket_.receive(asio::buffer(&byte, 1), asio::ip::tcp::socket::message_peek, error);
+    if (error == asio::error::would_block || error == asio::error::interrupted) return watch();
+    if (error) handle_.cancel.emit(asio::cancellation_type::total);
+  }
+
   /// One request and its answer; false when the connection ends.
   asio::awaitable<bool> serve_one() {
     auto arrival = wait_for_bytes();
@@ -159,6 +194,9 @@ class Connection {
     }
     deadline_.disarm();
     handle_.busy = true;
+    handle_.met = false;
+    handle_.watched = false;
+    look_after_requests(shared_core_);
     if (error) {
       auto refusing = refuse(error);
       co_await std::move(refusing);
@@ -318,11 +356,13 @@ class Connection {
     }
   }
 
+  std::shared_ptr<HttpServer::Core> shared_core_;
   HttpServer::Core& core_;
   const Limits& limits_;
   ConnectionHandle& handle_;
   asio::ip::tcp::socket socket_;
   Deadline deadline_;
+  std::shared_ptr<Watch> watch_;  // shared with a wait that may complete late
   beast::flat_buffer buffer_;
   std::string peer_;
   bool first_ = true;
@@ -334,7 +374,7 @@ class Connection {
 
 asio::awaitable<void> serve_connection(std::shared_ptr<HttpServer::Core> core, asio::ip::tcp::socket socket,
                                        std::list<ConnectionHandle>::iterator self) {
-  Connection connection(*core, std::move(socket), *self);
+  Connection connection(std::move(core), std::move(socket), *self);
   auto running = connection.run();
   co_await std::move(running);
 }

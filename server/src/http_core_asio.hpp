@@ -13,7 +13,10 @@ namespace dumb::server {
 struct ConnectionHandle {
   boost::asio::cancellation_signal cancel;
   std::function<void()> close;  ///< closes the socket
+  std::function<void()> watch;  ///< finds out when the client leaves during the present request
   bool busy = false;            ///< between the end of reading a request and the end of writing its answer
+  bool met = false;             ///< the present request was running at an earlier look round
+  bool watched = false;
 };
 
 struct HttpServer::Core {
@@ -23,7 +26,8 @@ struct HttpServer::Core {
         limits(limits_),
         log(log_),
         acceptor(executor),
-        changed(executor) {}
+        changed(executor),
+        round(executor) {}
 
   boost::asio::any_io_executor executor;
   Handler handler;
@@ -31,11 +35,17 @@ struct HttpServer::Core {
   Log& log;
   boost::asio::ip::tcp::acceptor acceptor;
   boost::asio::steady_timer changed;  ///< cancelled when a connection ends
+  boost::asio::steady_timer round;    ///< the next look at requests that take long
   std::list<ConnectionHandle> connections;
   Statistics statistics;
+  bool looking = false;  ///< `round` is waited for
   bool stopping = false;
   bool draining = false;  ///< every connection ends with its next answer
 };
+
+/// To be called when a request begins: has it watched when it takes long. Quick requests, nearly all, cost
+/// nothing by it.
+void look_after_requests(const std::shared_ptr<HttpServer::Core>& core);
 
 /// Serves one connection until it ends.
 boost::asio::awaitable<void> serve_connection(std::shared_ptr<HttpServer::Core> core,

@@ -27,11 +27,15 @@ struct Limits {
   std::chrono::milliseconds idle_time{75'000};   ///< from one answer to the next request
   std::chrono::milliseconds write_time{30'000};  ///< without progress
   std::chrono::milliseconds stop_time{2'000};    ///< for requests that run when the server stops (LIF-77)
+  std::chrono::milliseconds watch_after{
+      100};  ///< a request this old, or twice, hears of its client's leaving
 };
 
 /// HTTP/1.1 on one listening socket: reads requests, hands each to a handler, writes its answer. Keep-alive
-/// and pipelining are understood; answers keep the order of the requests. A client that goes away does not
-/// end the handler (API-7). Not thread-safe: use it on its executor, of one thread.
+/// and pipelining are understood; answers keep the order of the requests. A client that goes away, or ends
+/// its side of the connection, during a long request is told to the handler as a *total* cancellation, which
+/// by Asio's default nobody hears: the operation goes on (API-7), unless the handler has enabled it. Not
+/// thread-safe: use it on its executor, of one thread.
 class HttpServer {
  public:
   using Handler = std::function<boost::asio::awaitable<Response>(Request)>;

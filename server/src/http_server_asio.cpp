@@ -110,6 +110,20 @@ asio::awaitable<void> accept_connections(std::shared_ptr<HttpServer::Core> core)
   }
 }
 
+void look_round(const std::shared_ptr<HttpServer::Core>& core) {
+  bool more = false;
+  for (ConnectionHandle& connection : core->connections) {
+    if (!connection.busy || connection.watched) continue;
+    if (connection.met) {
+      connection.watch();
+    } else {
+      connection.met = true;
+      more = true;
+    }
+  }
+  if (more) look_after_requests(core);
+}
+
 void begin_accepting(const std::shared_ptr<HttpServer::Core>& core) {
   auto ended = [core](const std::exception_ptr& failure) {
     if (failure && !core->stopping) core->log.error("HTTP: accepting connections ended unexpectedly");
@@ -120,6 +134,16 @@ void begin_accepting(const std::shared_ptr<HttpServer::Core>& core) {
 
 }  // namespace
 
+void look_after_requests(const std::shared_ptr<HttpServer::Core>& core) {
+  if (core->looking || core->stopping) return;
+  core->looking = true;
+  core->round.expires_after(core->limits.watch_after);
+  core->round.async_wait([core](const boost::system::error_code& cancelled) {
+    core->looking = false;
+    if (!cancelled && !core->stopping) look_round(core);
+  });
+}
+
 HttpServer::HttpServer(asio::any_io_executor executor, Handler handler, Limits limits, Log& log)
     : core_(std::make_shared<Core>(std::move(executor), std::move(handler), limits, log)) {}
 
@@ -127,6 +151,7 @@ HttpServer::~HttpServer() {
   boost::system::error_code ignored;
   core_->stopping = true;
   core_->acceptor.close(ignored);
+  core_->round.cancel();
 }
 
 Result<void> HttpServer::listen(const std::string& host, std::uint16_t port) {
@@ -176,6 +201,7 @@ asio::awaitable<void> HttpServer::finish(std::chrono::milliseconds limit) {
   auto answering = wait_until_empty(core, limit);
   co_await std::move(answering);
   core->stopping = true;
+  core->round.cancel();
   for (ConnectionHandle& connection : core->connections) {
     connection.close();
     connection.cancel.emit(asio::cancellation_type::all);
@@ -201,6 +227,7 @@ HttpServer::Statistics HttpServer::statistics() const noexcept {
 asio::awaitable<void> HttpServer::stop() {
   const auto core = core_;
   core->stopping = true;
+  core->round.cancel();
   boost::system::error_code ignored;
   core->acceptor.close(ignored);
   for (const ConnectionHandle& connection : core->connections) {

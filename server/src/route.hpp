@@ -32,6 +32,10 @@ TypeHook type_hook() {
 enum class Access { open, authenticated };   ///< open: no token even while authentication is on (API-67)
 enum class Effect { reads, changes_state };  ///< what changes state is refused during shutdown (API-19)
 
+/// What a client that leaves during a request does to it. By default what reads ends and what changes state
+/// goes on (API-7); engine calls that part the two themselves (SYM-52) hear of it always.
+enum class Departure { ends_reading, heard };
+
 using Handler = std::function<boost::asio::awaitable<Response>(engine::Engine&, Request)>;
 
 struct Route {
@@ -40,10 +44,13 @@ struct Route {
   std::string_view summary;
   Access access = Access::authenticated;
   Effect effect = Effect::reads;
+  Departure departure = Departure::ends_reading;
   TypeHook query;
   TypeHook body;
   TypeHook answer;
   Handler handle;
+
+  bool hears_departure() const noexcept { return effect == Effect::reads || departure == Departure::heard; }
 };
 
 class RouteTable {

@@ -100,10 +100,11 @@ asio::awaitable<Result<engine::RescheduleReply>> reschedule(engine::Engine& engi
 
 template <class Query, class Body, class Answer>
 void add(std::vector<Route>& routes, std::string_view method, std::string_view path, std::string_view summary,
-         Operation<Query, Body, Answer> operation) {
+         Operation<Query, Body, Answer> operation, Departure departure = Departure::ends_reading) {
   const Effect effect = method == "POST" ? Effect::changes_state : Effect::reads;
-  routes.push_back(
-      make_route({.method = method, .path = path, .summary = summary, .effect = effect}, operation));
+  routes.push_back(make_route(
+      {.method = method, .path = path, .summary = summary, .effect = effect, .departure = departure},
+      operation));
 }
 
 }  // namespace
@@ -111,11 +112,12 @@ void add(std::vector<Route>& routes, std::string_view method, std::string_view p
 std::vector<Route> symlink_routes() {
   std::vector<Route> out;
   add(out, "POST", "/process/symlink-repair", "Rewrite targets of links and move them to other roots",
-      &repair);
+      &repair, Departure::heard);
   add(out, "POST", "/process/symlink-repair-async", "The same as a background job", &repair_job);
   add(out, "POST", "/process/symlink-manifest/backup", "Write a snapshot of every link", &backup);
   add(out, "POST", "/process/symlink-manifest/backup-async", "The same as a background job", &backup_job);
-  add(out, "POST", "/process/symlink-manifest/restore", "Restore a snapshot, or undo a repair", &restore);
+  add(out, "POST", "/process/symlink-manifest/restore", "Restore a snapshot, or undo a repair", &restore,
+      Departure::heard);
   add(out, "POST", "/process/symlink-manifest/restore-async", "The same as a background job", &restore_job);
   add(out, "GET", "/process/symlink-manifest/compare", "What a restore would do", &compare);
   add(out, "GET", "/process/symlink-job-status", "One background job", &job_status);

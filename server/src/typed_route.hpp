@@ -47,6 +47,7 @@ struct RouteInfo {
   std::string_view summary;
   Access access = Access::authenticated;
   Effect effect = Effect::reads;
+  Departure departure = Departure::ends_reading;
 };
 
 template <class Query, class Body, class Answer>
@@ -57,6 +58,7 @@ Route make_route(RouteInfo info, Operation<Query, Body, Answer> operation) {
   route.summary = info.summary;
   route.access = info.access;
   route.effect = info.effect;
+  route.departure = info.departure;
   route.query = type_hook<Query, Side::request>();
   route.body = type_hook<Body, Side::request>();
   route.answer = type_hook<Answer, Side::answer>();

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -316,6 +317,49 @@ TEST_CASE("a client that goes away does not end the operation", "[server][API-7]
   gate.open = true;
   CHECK(eventually([&] { return gate.ended == 1; }));
   CHECK(gate.cancelled == 0);
+}
+
+TEST_CASE("a handler that asks for it hears of a client that leaves", "[server][SYM-52]") {
+  Gate gate;
+  Limits limits;
+  limits.watch_after = 5ms;
+  const auto handler = [&gate](Request request) -> asio::awaitable<Response> {
+    const auto all = asio::enable_total_cancellation();
+    co_await asio::this_coro::reset_cancellation_state(all);
+    auto holding = gate.hold(std::move(request));
+    Response response = co_await std::move(holding);
+    co_return response;
+  };
+  HandlerServer server(handler, limits);
+  RawClient client(server.port());
+  client.send(get("/x"));
+  REQUIRE(eventually([&] { return gate.waiting == 1; }));
+  SECTION("by closing") {
+    client.close();
+    CHECK(eventually([&] { return gate.cancelled == 1; }));
+  }
+  SECTION("by ending its side") {
+    client.finish_sending();
+    CHECK(eventually([&] { return gate.cancelled == 1; }));
+  }
+  SECTION("not by sending its next request early, nor on a connection that was watched before") {
+    client.send(get("/y"));
+    RawClient other(server.port());
+    other.send(get("/z"));
+    REQUIRE(eventually([&] { return gate.waiting == 2; }));
+    other.close();
+    REQUIRE(eventually([&] { return gate.cancelled == 1; }));
+    gate.open = true;
+    REQUIRE(client.receive());
+    REQUIRE(client.receive());
+    CHECK(gate.cancelled == 1);
+    gate.open = false;
+    client.send(get("/w"));
+    REQUIRE(eventually([&] { return gate.waiting == 4; }));
+    client.close();
+    CHECK(eventually([&] { return gate.cancelled == 2; }));
+  }
+  gate.open = true;
 }
 
 TEST_CASE("above the limit connections wait for their turn", "[server]") {

@@ -64,6 +64,12 @@ Stack::~Stack() {
   });
 }
 
+server::HttpServer::Statistics Stack::statistics() {
+  server::HttpServer::Statistics out;
+  loop_.run([&] { out = http_->statistics(); });
+  return out;
+}
+
 void Stack::begin_shutdown() {
   loop_.await([this] { return engine_->shutdown(); });
 }

@@ -27,6 +27,7 @@ class Stack {
   ~Stack();
 
   int port() const { return port_; }
+  server::HttpServer::Statistics statistics();
   Loop& loop() { return loop_; }
   engine::Engine& engine() { return *engine_; }
   const std::vector<server::Route>& routes() const { return api_->table().routes(); }

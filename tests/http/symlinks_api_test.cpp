@@ -71,6 +71,29 @@ json::object repair(const std::string& root, const std::string& from, const std:
 
 }  // namespace
 
+TEST_CASE("of what changes something only a dry run or comparison hears of its client's leaving",
+          "[server][API-7][SYM-52]") {
+  Bench bench;
+  std::vector<std::string> heard;
+  for (const server::Route& route : bench.stack.routes()) {
+    if (route.effect == server::Effect::changes_state && route.hears_departure())
+      heard.emplace_back(route.path);
+  }
+  CHECK(heard == std::vector<std::string>{"/process/symlink-repair", "/process/symlink-manifest/restore"});
+}
+
+TEST_CASE("a long poll ends when its client leaves", "[server][API-7][SYM-52]") {
+  Bench bench;
+  const auto open = [&] { return bench.stack.statistics().open; };
+  const std::int64_t last = bench.get("events?limit=1").at("cursor").as_int64();
+  RawClient client(bench.stack.port());
+  client.send("GET /process/events?timeout=60&since=" + std::to_string(last) +
+              " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  REQUIRE(eventually([&] { return open() == 1; }));
+  client.close();
+  CHECK(eventually([&] { return open() == 0; }));
+}
+
 TEST_CASE("a repair in the request rewrites links and undoes itself",
           "[server][SYM-2][SYM-28][SYM-35][SYM-36]") {
   Bench bench;

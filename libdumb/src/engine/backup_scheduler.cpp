@@ -18,10 +18,9 @@ constexpr std::chrono::seconds busy_pause{2};      // before roots in use are tr
 
 }  // namespace
 
-BackupScheduler::BackupScheduler(asio::io_context& context, Log& log, std::size_t& background, Hooks hooks)
+BackupScheduler::BackupScheduler(asio::io_context& context, Log& log, Hooks hooks)
     : context_(context),
       log_(log),
-      background_(background),
       hooks_(std::move(hooks)),
       agenda_(schedule::machine_zone(), hooks_.catch_up.count()),
       timer_(context) {}
@@ -133,10 +132,8 @@ void BackupScheduler::wake() {
 }
 
 void BackupScheduler::start(const std::string& name) {
-  ++background_;
   ++runs_;
   auto ended = [this, name](std::exception_ptr error) {
-    --background_;
     --runs_;
     agenda_.finished(name);
     if (error) log_.error("the scheduled snapshot of " + name + " ended by an exception");
@@ -199,9 +196,7 @@ json::object BackupScheduler::state() const {
 void BackupScheduler::save() {
   unsaved_ = true;
   if (std::exchange(writing_, true)) return;  // the writer under way looks again before it ends
-  ++background_;
   auto ended = [this](std::exception_ptr error) {
-    --background_;
     writing_ = false;
     if (error) log_.error("the schedule of snapshots was not saved");
   };

@@ -32,7 +32,7 @@ class BackupScheduler {
     std::function<asio::thread_pool&()> pool;
     std::function<Work(const symlinks::ScheduledSnapshot&)> take;  ///< work for the pool
   };
-  BackupScheduler(asio::io_context& context, Log& log, std::size_t& background, Hooks hooks);
+  BackupScheduler(asio::io_context& context, Log& log, Hooks hooks);
 
   /// Reads what an earlier run of DUMB left, then follows the configuration.
   void load();
@@ -62,7 +62,6 @@ class BackupScheduler {
 
   asio::io_context& context_;
   Log& log_;
-  std::size_t& background_;
   Hooks hooks_;
   schedule::Agenda agenda_;
   std::map<std::string, schedule::Entry> stored_;  // of an earlier run, not on the agenda yet

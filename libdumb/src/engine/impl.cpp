@@ -303,6 +303,9 @@ asio::awaitable<void> Engine::boot() {
 asio::awaitable<void> Engine::shutdown() {
   return impl_->shutdown();
 }
+bool Engine::quiet() const {
+  return impl_->links->idle();
+}
 asio::awaitable<Result<void>> Engine::hand_over() {
   return impl_->hand_over();
 }

@@ -30,24 +30,40 @@ auto run_logged(Log& log, const std::string& what, Operation operation,
   return report;
 }
 
-jobs::RunnerOptions runner_options(const std::filesystem::path& state) {
+/// What nobody waits for any more may end: it changes nothing (SYM-52).
+bool only_looks(const symlinks::RepairRequest& request) {
+  return request.dry_run.value_or(true);
+}
+bool only_looks(const symlinks::RestoreRequest& request) {
+  return request.dry_run.value_or(true);
+}
+bool only_looks(const symlinks::BackupRequest&) {
+  return false;
+}
+bool only_looks(const symlinks::CompareRequest&) {
+  return true;
+}
+
+jobs::RunnerOptions runner_options(const std::filesystem::path& state,
+                                   std::chrono::milliseconds shutdown_limit) {
   jobs::RunnerOptions options;
   options.directory = state / "jobs";
+  options.shutdown_limit = shutdown_limit;
   return options;
 }
 
 }  // namespace
 
 LinkService::LinkService(asio::io_context& context, Log& log, const Root& root, std::chrono::seconds catch_up,
-                         std::size_t& background, Hooks hooks)
+                         Hooks hooks)
     : context_(context),
       log_(log),
       root_(root),
       hooks_(std::move(hooks)),
       state_(root.map(std::string(repair_directory) + "/.state")),
       locks_(std::make_shared<symlinks::Locks>()),
-      runner_(context.get_executor(), log, runner_options(state_)),
-      scheduler_(context, log, background,
+      runner_(context.get_executor(), log, runner_options(state_, hooks_.shutdown_limit)),
+      scheduler_(context, log,
                  {.state_file = state_ / "schedule.json",
                   .catch_up = catch_up,
                   .settings = hooks_.backups,
@@ -122,6 +138,10 @@ asio::awaitable<Result<json::object>> LinkService::run(std::string what, Request
                                                        Operation operation) {
   co_await asio::this_coro::throw_if_cancelled(false);
   co_await ready();
+  const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+  if (state.cancelled() != asio::cancellation_type::none) {
+    co_return Error(Errc::cancelled, "the request was given up before it began");
+  }
   if (shut_down_) co_return Error(Errc::unavailable, "DUMB is shutting down");
   struct Running {
     std::size_t& count;
@@ -129,9 +149,13 @@ asio::awaitable<Result<json::object>> LinkService::run(std::string what, Request
     ~Running() { --count; }
   } const running(running_);
   auto work = [log = &log_, what, operation, environment = environment(), request,
-               stop = stop_.get_token()]() -> Result<json::object> {
+               shutdown = stop_.get_token()](std::stop_token left) -> Result<json::object> {
+    std::stop_source ends;
+    const std::stop_callback with_service(shutdown, [&ends] { ends.request_stop(); });
+    std::optional<std::stop_callback<std::function<void()>>> with_caller;
+    if (only_looks(request)) with_caller.emplace(std::move(left), [&ends] { ends.request_stop(); });
     symlinks::Control control;
-    control.stop = stop;
+    control.stop = ends.get_token();
     const auto report = run_logged(*log, what, operation, environment, request, control);
     if (!report) return report.error();
     return symlinks::to_json(*report);
@@ -209,12 +233,17 @@ asio::awaitable<void> LinkService::shutdown() {
   shut_down_ = true;
   stop_.request_stop();
   scheduler_.stop();
+  const SteadyTime end = system_clock().now() + hooks_.shutdown_limit;
   co_await runner_.shutdown();
   asio::steady_timer pause(context_);
-  const SteadyTime end = system_clock().now() + std::chrono::seconds(10);
-  while ((running_ > 0 || scheduler_.busy()) && system_clock().now() < end) {
+  while (!idle() && system_clock().now() < end) {
     co_await supervisor::pause_for(pause, std::chrono::milliseconds(5));
   }
+  if (!idle()) log_.warning("a link operation does not end; it is left behind");
+}
+
+bool LinkService::idle() const noexcept {
+  return runner_.idle() && running_ == 0 && !scheduler_.busy();
 }
 
 }  // namespace dumb::engine

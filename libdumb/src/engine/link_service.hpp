@@ -26,14 +26,17 @@ class LinkService {
   struct Hooks {
     std::function<symlinks::Environment()> environment;  ///< of the configuration in force; no locks in it
     std::function<std::map<std::string, BackupSettings>()> backups;  ///< of services that have them
+    std::chrono::milliseconds shutdown_limit{10'000};                ///< for what then still runs (SYM-52)
   };
   LinkService(asio::io_context& context, Log& log, const Root& root, std::chrono::seconds catch_up,
-              std::size_t& background, Hooks hooks);
+              Hooks hooks);
   ~LinkService();
 
   /// Settles what an earlier run of DUMB left and reads its history, once; every operation waits for it.
   asio::awaitable<void> ready();
 
+  /// A dry run or comparison ends early when the awaiting coroutine is cancelled; what changes links, and a
+  /// snapshot, goes on.
   asio::awaitable<Result<json::object>> repair(symlinks::RepairRequest request);
   asio::awaitable<Result<json::object>> backup(symlinks::BackupRequest request);
   asio::awaitable<Result<json::object>> restore(symlinks::RestoreRequest request);
@@ -46,7 +49,10 @@ class LinkService {
 
   jobs::Runner& jobs() { return runner_; }
   BackupScheduler& backups() { return scheduler_; }
+  /// Asks everything to end and waits for it, no longer than the limit.
   asio::awaitable<void> shutdown();
+  /// Whether nothing runs on other threads; the destructor waits for what does.
+  bool idle() const noexcept;
 
  private:
   struct Found {

@@ -77,6 +77,9 @@ class Engine {
   /// LIF-72 to LIF-80. Returns when nothing this engine started is left. Calling it twice joins; `kill_now`
   /// after that kills at once (second signal, LIF-71).
   boost::asio::awaitable<void> shutdown();
+  /// After shutdown(): false when a link operation does not end within its ten seconds, because a file system
+  /// hangs. Destroying the engine waits for it; a program may end without.
+  bool quiet() const;
   /// Lets go of every child without ending it, so that another engine over the same root can adopt it. End
   /// this program at once afterwards, by exec or without destroying anything. Fails with unavailable while
   /// shutting down.
@@ -122,7 +125,8 @@ class Engine {
   /// CFG-72, CFG-82 to CFG-88; the reply as described there.
   boost::asio::awaitable<Result<json::object>> update_config(ConfigUpdate update);
 
-  // Link operations (symlinks.md) run on threads of their own. The answers are the objects of SYM-28, 32, 37
+  // Link operations (symlinks.md) run on threads of their own. Cancelling the awaiting coroutine ends a dry run
+  // or comparison early; what changes links, and a snapshot, goes on (SYM-52). The answers are the objects of SYM-28, 32, 37
   // and 39. Beyond the errors above: conflict when roots are in use, ENOSPC and EDQUOT when the manifest
   // could not be written, EAGAIN when too many jobs are active.
   boost::asio::awaitable<Result<json::object>> symlink_repair(symlinks::RepairRequest request);
