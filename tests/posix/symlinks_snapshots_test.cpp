@@ -76,6 +76,31 @@ TEST_CASE("a snapshot that lost its root deletes nothing", "[symlinks][EX-18][SY
   CHECK(archive.names().size() == 2);
 }
 
+TEST_CASE("a mount that stays away for several runs costs no good snapshot", "[symlinks][EX-18][SYM-66]") {
+  Archive archive;
+  archive.grow(100);
+  CHECK_FALSE(archive.run().held);
+  const std::string good = archive.names().front();
+  archive.farm.remove("/l");
+  const bool empty = GENERATE(true, false);
+  if (empty) archive.farm.directory("/l");
+  for (int week = 0; week < 4; ++week) {
+    archive.clock.advance(std::chrono::hours(168));
+    const auto report = archive.run();
+    CHECK(report.held == (empty ? "shrunk" : "missing_root"));
+    // Of those that are not trusted as many are kept as of the others.
+    CHECK(archive.names() ==
+          Names{good, report.backup.backup_manifest.substr(std::string(snapshots).size())});
+  }
+  archive.farm.remove("/l");
+  archive.grow(99);
+  archive.clock.advance(std::chrono::hours(168));
+  const auto back = archive.run();
+  CHECK_FALSE(back.held);
+  CHECK(back.pruned == 1);
+  CHECK(archive.farm.restore(back.backup.backup_manifest, false, true).total_entries == 99);
+}
+
 TEST_CASE("a shrunken snapshot is kept beside the good one", "[symlinks][EX-18][SYM-66]") {
   Archive archive;
   archive.grow(100);

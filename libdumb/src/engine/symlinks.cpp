@@ -16,7 +16,7 @@ std::unique_ptr<LinkService> Engine::Impl::make_links() {
   LinkService::Hooks hooks;
   hooks.environment = [this] { return link_environment(*config(), root()); };
   hooks.backups = [this] { return backups(); };
-  return std::make_unique<LinkService>(context, log, root(), options.backup_catch_up, background,
+  return std::make_unique<LinkService>(context, log, root(), options.backup_catch_up,
                                        std::move(hooks));
 }
 
@@ -31,7 +31,8 @@ symlinks::Environment link_environment(const config::Snapshot& config, const Roo
     const json::object& block = config.block(ref);
     if (ref.config_key == "decypharr") {
       const auto own = file::read(root.map(jsonx::string_at(block, "config_file")));
-      out.mount_points = supervisor::decypharr_mounts(config, own ? *own : std::string());
+      for (std::string& mount : supervisor::decypharr_mounts(config, own ? *own : std::string()))
+        out.mount_points.push_back(std::move(mount));
     }
     const std::string directory = jsonx::string_at(block, "mount_dir");
     const std::string name(text::trim_slashes(jsonx::string_at(block, "mount_name")));

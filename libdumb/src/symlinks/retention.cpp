@@ -207,4 +207,14 @@ std::string held_path(std::string_view path, WallTime time) {
   return std::string(stem) + ".held-" + timestamp(time) + ".json";
 }
 
+std::string name_before_held(std::string_view file_name) {
+  constexpr std::string_view mark = ".held-";
+  constexpr std::string_view shape = "00000000T000000Z.json";
+  const auto at = file_name.rfind(mark);
+  if (at == std::string_view::npos) return {};
+  const std::string_view rest = file_name.substr(at + mark.size());
+  if (rest.size() != shape.size() || !fits(rest, shape)) return {};
+  return std::string(file_name.substr(0, at)) + ".json";
+}
+
 }  // namespace dumb::symlinks

@@ -84,16 +84,20 @@ bool is_snapshot(const Context& context, const std::string& path, std::optional<
          (contents.manifest_type.empty() || contents.manifest_type == "symlink_snapshot");
 }
 
+enum class Which { trusted, held };
+
 Result<std::vector<std::pair<ManifestFile, SnapshotFile>>> own_snapshots(const Context& context,
-                                                                         const SnapshotTemplate& name) {
+                                                                         const SnapshotTemplate& name,
+                                                                         Which which) {
   std::vector<std::pair<ManifestFile, SnapshotFile>> own;
   auto files = regular_files(context, name.directory());
   if (!files) return files.error();
   for (auto& [file, mtime] : *files) {
     SnapshotFile snapshot;
-    if (!name.matches(file.name, &snapshot.time)) continue;
+    const std::string plain = which == Which::held ? name_before_held(file.name) : file.name;
+    if (!name.matches(plain, &snapshot.time)) continue;
     std::optional<std::string> process;
-    if (!is_snapshot(context, file.path, process) || !name.owns(file.name, process)) continue;
+    if (!is_snapshot(context, file.path, process) || !name.owns(plain, process)) continue;
     snapshot.path = file.path;
     snapshot.mtime_ns = mtime;
     own.emplace_back(std::move(file), std::move(snapshot));
@@ -107,21 +111,69 @@ Environment with_directory(const Environment& environment, const std::string& di
   return out;
 }
 
-/// What the newest older snapshot holds against the new one.
+/// The same without what a listing shows, newest first.
+Result<std::vector<SnapshotFile>> files_of(const Context& context, const SnapshotTemplate& name,
+                                           Which which) {
+  auto own = own_snapshots(context, name, which);
+  if (!own) return own.error();
+  std::vector<SnapshotFile> files;
+  for (auto& [file, snapshot] : *own) files.push_back(std::move(snapshot));
+  sort_newest_first(files);
+  return files;
+}
+
+/// What the newest older snapshot that can be read holds against the new one.
 Trust judge(const Context& context, const BackupReport& report, const std::vector<SnapshotFile>& older) {
   Trust trust;
   trust.complete = report.errors_total == 0;
   trust.entries = report.recorded_entries;
-  if (older.empty()) return trust;
-  std::uint64_t entries = 0;
-  const auto read =
-      open_checked(context, older.front().path, {}, [&](const Element& element, ManifestReader::Array) {
-        ++entries;
-        for (const std::string& root : report.missing_roots)
-          trust.lost_root |= is_within(element.link_path.bytes, root);
-      });
-  if (read) trust.older_entries = entries;
+  for (const SnapshotFile& file : older) {
+    std::uint64_t entries = 0;
+    bool lost = false;
+    const auto read =
+        open_checked(context, file.path, {}, [&](const Element& element, ManifestReader::Array) {
+          ++entries;
+          for (const std::string& root : report.missing_roots)
+            lost |= is_within(element.link_path.bytes, root);
+        });
+    if (!read) continue;
+    trust.older_entries = entries;
+    trust.lost_root = lost;
+    break;
+  }
   return trust;
+}
+
+/// Deletes what retention lets go; what cannot be deleted is told.
+void delete_all(const Context& context, const std::vector<std::string>& paths, ScheduledReport& report) {
+  for (const std::string& path : paths) {
+    const int removed = context.calls.unlink(AT_FDCWD, context.on_disk(path).c_str(), 0);
+    if (removed >= 0) ++report.pruned;
+    if (removed < 0 && removed != -ENOENT)
+      report.retention_errors.push_back(error_item(path, -removed, "delete"));
+  }
+}
+
+/// Gives a snapshot its final name, durably.
+Result<void> put_in_place(const Context& context, const std::string& from, const std::string& to) {
+  const int renamed =
+      context.calls.rename(AT_FDCWD, context.on_disk(from).c_str(), AT_FDCWD, context.on_disk(to).c_str(), 0);
+  if (renamed < 0) return system_error(-renamed, "replace", to);
+  const std::string directory(parent_path(to));
+  const int opened =
+      context.calls.open(AT_FDCWD, context.on_disk(directory).c_str(), O_RDONLY | O_DIRECTORY, 0);
+  const UniqueFd fd(std::max(opened, -1));
+  const int synced = opened < 0 ? opened : context.calls.sync(opened);
+  if (synced < 0) return system_error(-synced, "sync directory", directory);
+  return {};
+}
+
+SnapshotFile written_file(const SnapshotTemplate& name, const std::string& path, WallTime now) {
+  SnapshotFile written;
+  written.path = path;
+  name.matches(base_name(path), &written.time);
+  written.mtime_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now.time_since_epoch()).count();
+  return written;
 }
 
 }  // namespace
@@ -165,7 +217,7 @@ SnapshotListing list_snapshots(const Environment& environment, const std::string
       SnapshotTemplate::make(path, process_name, environment.config_directory + "/symlink-repair");
   if (!name) return listing;
   listing.pattern = name->pattern();
-  auto own = own_snapshots(context, *name);
+  auto own = own_snapshots(context, *name, Which::trusted);
   if (!own) return listing;
   listing.count = own->size();
   std::sort(own->begin(), own->end(), [](const auto& a, const auto& b) {
@@ -186,44 +238,30 @@ Result<ScheduledReport> take_scheduled_snapshot(const Environment& given, const 
   const Context context(environment);
   const WallTime now = context.clock.wall();
   const std::string wanted = name->path_at(now);
-  auto own = own_snapshots(context, *name);
+  auto own = files_of(context, *name, Which::trusted);
   if (!own) return own.error();
-  std::vector<SnapshotFile> files;
-  for (auto& [file, snapshot] : *own) files.push_back(std::move(snapshot));
-  sort_newest_first(files);
-  // Where a file stands already the new one is put beside it until it is known to be as good.
-  struct stat info {};
-  const bool stands =
-      context.calls.stat(AT_FDCWD, context.on_disk(wanted).c_str(), &info, AT_SYMLINK_NOFOLLOW) >= 0;
+  // The new one stands beside the others, under a name that no later run compares itself with, until it is
+  // known to be as good as they are.
   BackupRequest request;
   request.process_name = scheduled.process_name;
   request.roots = scheduled.roots;
   request.include_broken = scheduled.include_broken;
-  request.backup_path = stands ? held_path(wanted, now) : wanted;
+  request.backup_path = held_path(wanted, now);
   auto taken = backup(environment, request, control);
   if (!taken) return taken.error();
   ScheduledReport report;
   report.backup = std::move(*taken);
-  report.held = held_because(judge(context, report.backup, files));
-  if (report.held) return report;
-  if (stands) {
-    const int renamed = context.calls.rename(AT_FDCWD, context.on_disk(request.backup_path).c_str(), AT_FDCWD,
-                                             context.on_disk(wanted).c_str(), 0);
-    if (renamed < 0) return system_error(-renamed, "replace", wanted);
-    report.backup.backup_manifest = wanted;
+  report.held = held_because(judge(context, report.backup, *own));
+  if (report.held) {
+    auto held = files_of(context, *name, Which::held);
+    if (held) delete_all(context, to_prune(*held, scheduled.retention_count, request.backup_path), report);
+    return report;
   }
-  std::erase_if(files, [&](const SnapshotFile& file) { return file.path == wanted; });
-  SnapshotFile written;
-  written.path = wanted;
-  name->matches(base_name(wanted), &written.time);
-  written.mtime_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now.time_since_epoch()).count();
-  files.push_back(written);
-  for (const std::string& path : to_prune(files, scheduled.retention_count, wanted)) {
-    const int removed = context.calls.unlink(AT_FDCWD, context.on_disk(path).c_str(), 0);
-    if (removed >= 0) ++report.pruned;
-    if (removed < 0 && removed != -ENOENT)
-      report.retention_errors.push_back(error_item(path, -removed, "delete"));
-  }
+  if (auto placed = put_in_place(context, request.backup_path, wanted); !placed) return placed.error();
+  report.backup.backup_manifest = wanted;
+  std::erase_if(*own, [&](const SnapshotFile& file) { return file.path == wanted; });
+  own->push_back(written_file(*name, wanted, now));
+  delete_all(context, to_prune(*own, scheduled.retention_count, wanted), report);
   return report;
 }
 

@@ -65,7 +65,9 @@ struct Trust {
 };
 /// "incomplete", "missing_root" or "shrunk" when nothing may be deleted because of it (SYM-66).
 std::optional<std::string> held_because(const Trust& trust);
-/// `<name>.held-<timestamp>.json`, beside a file that must not be replaced.
+/// `<name>.held-<timestamp>.json`: a snapshot that is not trusted, or not yet.
 std::string held_path(std::string_view path, WallTime time);
+/// `<name>.json` of the name of a held snapshot; "" for any other name.
+std::string name_before_held(std::string_view file_name);
 
 }  // namespace dumb::symlinks
