@@ -21,6 +21,7 @@
 #include "footprint_posix.hpp"
 #include "handover_posix.hpp"
 #include "http_server.hpp"
+#include "signals_posix.hpp"
 
 namespace dumb::server {
 
@@ -56,10 +57,12 @@ class Daemon {
         handover_(context),
         settled_(context) {
     signals_.add(SIGUSR2);
+    let_signals_in();
   }
 
-  Result<void> listen(const std::string& host, std::uint16_t port) { return http_.listen(host, port); }
-  Result<void> listen(UniqueFd listening) { return http_.listen(std::move(listening)); }
+  Result<void> listen(const std::string& host, std::uint16_t port, UniqueFd inherited) {
+    return inherited ? http_.listen(host, port, std::move(inherited)) : http_.listen(host, port);
+  }
   std::string url() const { return http_.url(); }
   /// The start is over: a moment later, when its last files are written, what only it needed is given back.
   void settle() {
@@ -94,6 +97,10 @@ class Daemon {
     for (;;) {
       const auto [error, number] = co_await signals_.async_wait(token);
       if (error) co_return;
+      if (leaving_) {
+        pending_ = number;  // children are in other hands already: the program that comes next has to obey
+        continue;
+      }
       if (number == SIGUSR2) {
         if (!stopping_) spawn(renew(), "replacing this program");
       } else if (number == SIGHUP) {
@@ -127,19 +134,29 @@ class Daemon {
       const auto [error] = co_await handover_.async_wait(asio::posix::descriptor_base::wait_read, token);
       if (error) co_return;
       auto peer = std::make_shared<UniqueFd>(accept_successor(handover_.native_handle()));
-      if (*peer) spawn(serve_successor(std::move(peer)), "handover");
+      if (*peer) {
+        spawn(serve_successor(std::move(peer)), "handover");
+        continue;
+      }
+      // Out of descriptors, it stays in the queue: without a pause this would spin.
+      asio::steady_timer pause(context_);
+      pause.expires_after(std::chrono::milliseconds(100));
+      co_await pause.async_wait(token);
     }
   }
 
   asio::awaitable<void> serve_successor(std::shared_ptr<UniqueFd> peer) {
-    if (stopping_) {
-      send_refusal(peer->get(), "it is being stopped");
+    if (stopping_ || leaving_) {
+      send_refusal(peer->get(), stopping_ ? "it is being stopped" : "it hands over to another one already");
       co_return;
     }
     auto leaving = leave();
     const auto listener = co_await std::move(leaving);
-    send_listener(peer->get(), listener->get());
-    std::_Exit(0);  // nothing is destroyed: it would end what goes on
+    if (pending_ != 0) print_line("dumb-server: a signal came too late; the one that took over goes on");
+    // Nothing is destroyed: it would end what goes on.
+    if (send_listener(peer->get(), listener->get())) std::_Exit(0);
+    engine_.log().warning("the one that wanted to take over is gone; this program goes on");
+    go_on_as(program_, listener->get());
   }
 
   asio::awaitable<void> renew() {
@@ -156,20 +173,31 @@ class Daemon {
                           (works ? works->status.to_string() : works.error().to_string()));
       co_return;
     }
-    if (stopping_) co_return;
+    if (stopping_ || leaving_) co_return;
+    if (!engine_.reload()) {
+      engine_.log().error("this program stays: its successor could not use the configuration");
+      co_return;
+    }
     auto leaving = leave();
     const auto listener = co_await std::move(leaving);
+    go_on_as(program, listener->get());
+  }
+
+  /// `program` in place of this one, over the same children and connections.
+  [[noreturn]] void go_on_as(const std::string& program, int listener) {
     std::vector<std::string> words = arguments_.words;
     words.insert(words.begin(), program);
-    words.insert(words.end(), {"--listening-fd", std::to_string(listener->get())});
-    const Error failed = replace_program(program, words, listener->get());
+    words.insert(words.end(), {"--listening-fd", std::to_string(listener)});
+    hold_signals();
+    if (pending_ != 0) leave_signal(pending_);
+    const Error failed = replace_program(program, words, listener);
     std::fputs(fmt::format("dumb-server: {}\n", failed.to_string()).c_str(), stderr);
     std::_Exit(1);  // the children go on, and the next start takes them over
   }
 
   /// Accepts no more, lets go of the children and answers who is connected.
   asio::awaitable<std::shared_ptr<UniqueFd>> leave() {
-    stopping_ = true;
+    leaving_ = true;
     auto listener = std::make_shared<UniqueFd>(http_.release());
     auto handing = engine_.hand_over();
     const auto handed = co_await std::move(handing);
@@ -198,6 +226,8 @@ class Daemon {
   Arguments arguments_;
   const std::string program_ = own_program();
   bool stopping_ = false;
+  bool leaving_ = false;
+  int pending_ = 0;  // a signal that came while leaving
 };
 
 }  // namespace
@@ -248,8 +278,7 @@ int run_daemon(const Arguments& arguments, config::Environment environment) {
   Daemon daemon(context, **engine);
   running = &daemon;
   const auto port = static_cast<std::uint16_t>((*engine)->port());
-  const bool kept = inherited && (port == 0 || port == port_of(inherited.get()));
-  const auto listening = kept ? daemon.listen(std::move(inherited)) : daemon.listen((*engine)->host(), port);
+  const auto listening = daemon.listen((*engine)->host(), port, std::move(inherited));
   if (!listening) {
     std::fputs(fmt::format("dumb-server: {}\n", listening.error().message()).c_str(), stderr);
     return 1;

@@ -1,7 +1,6 @@
 #include "handover_posix.hpp"
 
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -11,7 +10,6 @@
 #include <array>
 #include <cerrno>
 #include <climits>
-#include <csignal>
 #include <cstring>
 
 namespace dumb::server {
@@ -95,7 +93,7 @@ UniqueFd accept_successor(int socket) {
   return peer;
 }
 
-void send_listener(int peer, int listener) {
+bool send_listener(int peer, int listener) {
   char text = 'L';
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
   iovec part{&text, 1};
@@ -109,8 +107,7 @@ void send_listener(int peer, int listener) {
   entry->cmsg_type = SCM_RIGHTS;
   entry->cmsg_len = CMSG_LEN(sizeof listener);
   std::memcpy(CMSG_DATA(entry), &listener, sizeof listener);
-  const ssize_t done = ::sendmsg(peer, &message, MSG_NOSIGNAL);
-  (void)done;  // a successor that is gone: children and socket wait for the next one
+  return ::sendmsg(peer, &message, MSG_NOSIGNAL) > 0;
 }
 
 void send_refusal(int peer, const std::string& reason) {
@@ -143,15 +140,6 @@ Result<UniqueFd> take_over(const std::filesystem::path& run_directory) {
   return std::move(words.listener);
 }
 
-std::uint16_t port_of(int listener) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  if (::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) != 0) return 0;
-  if (address.ss_family == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
-  if (address.ss_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
-  return 0;
-}
-
 Error replace_program(const std::string& program, const std::vector<std::string>& arguments, int kept) {
   std::vector<char*> argv;
   for (const std::string& word : arguments) argv.push_back(const_cast<char*>(word.c_str()));
@@ -163,9 +151,6 @@ Error replace_program(const std::string& program, const std::vector<std::string>
     for (int fd = 3; fd < 65536; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   }
   if (kept >= 0) ::fcntl(kept, F_SETFD, 0);
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::execv(program.c_str(), argv.data());
   return system_error(errno, "execute", program);
 }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstdint>
 #include <dumb/base/result.hpp>
 #include <dumb/base/unique_fd.hpp>
 #include <filesystem>
@@ -18,8 +17,8 @@ Result<UniqueFd> open_handover_socket(const std::filesystem::path& run_directory
 /// A successor that has connected, if it may replace this process: the same user, or root.
 UniqueFd accept_successor(int socket);
 
-/// The last words to a successor: the listening socket, or why there will be none.
-void send_listener(int peer, int listener);
+/// The last words to a successor: the listening socket, or why there will be none. False when it is gone.
+bool send_listener(int peer, int listener);
 void send_refusal(int peer, const std::string& reason);
 
 /// Asks the server that runs over this directory to hand over and waits until it has ended. An empty
@@ -27,11 +26,8 @@ void send_refusal(int peer, const std::string& reason);
 /// Blocks.
 Result<UniqueFd> take_over(const std::filesystem::path& run_directory);
 
-/// The port a socket listens on; 0 for anything else.
-std::uint16_t port_of(int listener);
-
-/// Puts another program in place of this one: same process, same children, one descriptor passed on. Returns
-/// only when that failed.
+/// Puts another program in place of this one: same process, same children, same signals held back, one
+/// descriptor passed on. Returns only when that failed.
 Error replace_program(const std::string& program, const std::vector<std::string>& arguments, int kept);
 
 /// The program this process was started from, as a path that may lead to a newer one by now.

@@ -54,8 +54,9 @@ class HttpServer {
   /// Listens on an address or name and accepts from now on; port 0 takes a free one. Blocks for a name that
   /// has to be resolved. Fails with a sentence that names address and cause.
   Result<void> listen(const std::string& host, std::uint16_t port);
-  /// Accepts from now on what arrives at a socket that listens already.
-  Result<void> listen(UniqueFd listening);
+  /// Accepts from now on what arrives at a socket that listens already, if it does so at this address (`port`
+  /// 0: any). Otherwise that one is closed and another opened.
+  Result<void> listen(const std::string& host, std::uint16_t port, UniqueFd listening);
   std::uint16_t port() const noexcept;
   /// "http://127.0.0.1:8000"
   std::string url() const;

@@ -45,6 +45,13 @@ Result<tcp::endpoint> resolve(const asio::any_io_executor& executor, const std::
   return found.begin()->endpoint();
 }
 
+tcp protocol_of(int socket) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  const bool known = ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  return known && address.ss_family == AF_INET6 ? tcp::v6() : tcp::v4();
+}
+
 /// What makes accept() fail for a while without being wrong with the listening socket.
 bool is_shortage(const boost::system::error_code& error) {
   namespace errc = boost::system::errc;
@@ -175,15 +182,26 @@ Result<void> HttpServer::listen(const std::string& host, std::uint16_t port) {
   return {};
 }
 
-Result<void> HttpServer::listen(UniqueFd listening) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  if (::getsockname(listening.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
-    return system_error(errno, "use the listening socket");
+Result<void> HttpServer::listen(const std::string& host, std::uint16_t port, UniqueFd listening) {
+  const auto wanted = resolve(core_->executor, host, port);
+  if (!wanted) return wanted.error();
+  tcp::acceptor& acceptor = core_->acceptor;
   boost::system::error_code error;
-  core_->acceptor.assign(address.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), listening.get(), error);
+  acceptor.assign(protocol_of(listening.get()), listening.get(), error);
   if (error) return Error(error, "cannot use the listening socket: " + error.message());
   listening.release();
+  const tcp::endpoint present = acceptor.local_endpoint(error);
+  const bool same_port = port == 0 || present.port() == port;
+  if (error || !same_port || present.address() != wanted->address()) {
+    tcp::acceptor given = std::move(acceptor);
+    acceptor = tcp::acceptor(core_->executor);
+    // At the same port the two would be in each other's way.
+    if (same_port) given.close(error);
+    const auto opened = listen(host, same_port ? present.port() : port);
+    if (opened || same_port) return opened;
+    core_->log.error(fmt::format("{}; still listening on port {}", opened.error().message(), present.port()));
+    acceptor = std::move(given);
+  }
   begin_accepting(core_);
   return {};
 }

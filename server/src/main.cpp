@@ -11,6 +11,7 @@
 
 #include "arguments.hpp"
 #include "daemon.hpp"
+#include "signals_posix.hpp"
 
 namespace {
 
@@ -38,6 +39,7 @@ int run(const std::vector<std::string>& words) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  dumb::server::hold_signals();
   // A client or a reader of our output that goes away is an error of that write, not the end of the stack.
   std::signal(SIGPIPE, SIG_IGN);
   // So is a file that may not grow (setrlimit(2)): it is a full disk.
