@@ -4,6 +4,7 @@
 #include <array>
 #include <boost/json.hpp>
 #include <cerrno>
+#include <dumb/auth/accounts.hpp>
 #include <dumb/base/text.hpp>
 
 namespace dumb::server {
@@ -30,6 +31,7 @@ bool shows_secret(const codec::Fault& fault) {
 }  // namespace
 
 int status_of(const Error& error) noexcept {
+  if (error.code().category() == auth::auth_category()) return auth::is_unauthenticated(error) ? 401 : 429;
   if (error.code().category() != dumb_category()) {
     switch (error.code().value()) {
       case EAGAIN:  // too many jobs
@@ -81,7 +83,9 @@ Response detail_response(int status, std::string_view detail) {
 }
 
 Response error_response(const Error& error) {
-  return detail_response(status_of(error), error.to_string());
+  Response response = detail_response(status_of(error), error.to_string());
+  if (response.status == 401) response.headers.add("WWW-Authenticate", "Bearer");  // RFC 6750
+  return response;
 }
 
 json::value masked(const json::value& value) {

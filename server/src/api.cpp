@@ -6,7 +6,9 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
+#include <dumb/auth/service.hpp>
 #include <dumb/base/log.hpp>
+#include <dumb/base/text.hpp>
 #include <exception>
 #include <optional>
 
@@ -19,6 +21,14 @@ namespace asio = boost::asio;
 
 Api::Api(engine::Engine& engine, ApiOptions options)
     : engine_(engine), options_(std::move(options)), table_(make_routes(options_.health_limit)) {}
+
+std::string_view bearer_token(const std::string* authorization) {
+  constexpr std::string_view scheme = "bearer ";
+  if (authorization == nullptr || authorization->size() < scheme.size()) return {};
+  const std::string_view value = *authorization;
+  if (!text::iequals(value.substr(0, scheme.size()), scheme)) return {};
+  return text::trim(value.substr(scheme.size()));
+}
 
 bool is_preflight(const Request& request) {
   return request.method == "OPTIONS" && request.headers.find("Origin") != nullptr &&
@@ -55,6 +65,8 @@ asio::awaitable<Response> Api::answer(Request request) {
   // Nearly every request is local by the rules alone; only the others need the configured names.
   std::optional<std::string> refusal = refuse_cross_site(host, from, {});
   if (refusal) refusal = refuse_cross_site(host, from, {engine_.allowed_hosts(), options_.own_name});
+  // While tokens are asked for, they are the protection.
+  if (refusal && engine_.auth().enabled()) refusal.reset();
   if (refusal) {
     response = detail_response(403, *refusal);
     from = nullptr;
@@ -68,6 +80,16 @@ asio::awaitable<Response> Api::answer(Request request) {
   co_return response;
 }
 
+std::optional<Error> Api::identify(const Route& route, Request& request) {
+  if (route.access == Access::open) return {};
+  const std::string_view token = bearer_token(request.headers.find("Authorization"));
+  auth::Service& auth = engine_.auth();
+  auto user = route.access == Access::user ? auth.require(token) : auth.authorize(token);
+  if (!user) return user.error();
+  request.user = std::move(*user);
+  return {};
+}
+
 asio::awaitable<Response> Api::dispatch(Request request) {
   const RouteTable::Match match = table_.match(request.method, request.path);
   if (match.allow.empty()) co_return detail_response(404, "Not Found");
@@ -77,6 +99,8 @@ asio::awaitable<Response> Api::dispatch(Request request) {
     co_return response;
   }
   const Route& route = *match.route;
+  request.parameter = match.parameter;
+  if (const auto refused = identify(route, request)) co_return error_response(*refused);
   if (route.effect == Effect::changes_state && engine_.shutting_down()) {
     co_return detail_response(503, "DUMB is shutting down.");
   }

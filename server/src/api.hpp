@@ -27,12 +27,17 @@ class Api {
 
  private:
   boost::asio::awaitable<Response> dispatch(Request request);
+  /// Notes who asks; or why the route is not for them (API-66 to API-68).
+  std::optional<Error> identify(const Route& route, Request& request);
 
   engine::Engine& engine_;
   ApiOptions options_;
   RouteTable table_;
 };
 
+/// The token of an `Authorization: Bearer` field (RFC 6750 section 2.1); empty for none and for other
+/// schemes.
+std::string_view bearer_token(const std::string* authorization);
 /// Whether a request asks what a page of another origin may send.
 bool is_preflight(const Request& request);
 Response preflight_response(const Request& request);

@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <dumb/auth/service.hpp>
 #include <dumb/supervisor/helper.hpp>
 #include <exception>
 
@@ -58,6 +59,7 @@ class Daemon {
         settled_(context) {
     signals_.add(SIGUSR2);
     let_signals_in();
+    engine_.auth();  // opens the user store
   }
 
   Result<void> listen(const std::string& host, std::uint16_t port, UniqueFd inherited) {

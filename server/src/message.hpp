@@ -36,7 +36,9 @@ struct Request {
   QueryParameters query;
   Headers headers;
   std::string body;
-  std::string peer;  ///< the client's address, for logs
+  std::string peer;       ///< the client's address, for logs
+  std::string parameter;  ///< what stands in the place of the parameter of the route's path, decoded
+  std::string user;       ///< who asks; empty while authentication is off
 };
 
 struct Response {

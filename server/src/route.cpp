@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 #include <dumb/base/text.hpp>
+#include <optional>
 
 namespace dumb::server {
 
@@ -19,16 +20,33 @@ std::string table_path(std::string_view path) {
   return out;
 }
 
+namespace {
+
+/// What stands where `pattern` has its parameter; "" when it has none, nullopt when the path does not fit.
+std::optional<std::string> fit(std::string_view pattern, std::string_view path) {
+  if (!pattern.ends_with('}')) return pattern == path ? std::optional<std::string>("") : std::nullopt;
+  const std::string_view fixed = pattern.substr(0, pattern.rfind('{'));
+  if (!path.starts_with(fixed)) return {};
+  const std::string_view rest = path.substr(fixed.size());
+  if (rest.empty() || rest.find('/') != std::string_view::npos) return {};
+  return text::replace_all(std::string(rest), "%2F", "/");
+}
+
+}  // namespace
+
 RouteTable::Match RouteTable::match(std::string_view method, std::string_view path) const {
   const std::string wanted = table_path(path);
   const std::string_view effective = method == "HEAD" ? "GET" : method;
   Match out;
   for (const Route& route : routes_) {
-    if (route.path != wanted) continue;
+    const auto parameter = fit(route.path, wanted);
+    if (!parameter) continue;
     if (!out.allow.empty()) out.allow += ", ";
     out.allow += route.method;
     if (route.method == "GET") out.allow += ", HEAD";
-    if (route.method == effective) out.route = &route;
+    if (route.method != effective) continue;
+    out.route = &route;
+    out.parameter = *parameter;
   }
   return out;
 }

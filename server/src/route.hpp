@@ -29,7 +29,8 @@ TypeHook type_hook() {
   }
 }
 
-enum class Access { open, authenticated };   ///< open: no token even while authentication is on (API-67)
+/// open: no token even while authentication is on (API-67); user: a token also while it is off (API-77).
+enum class Access { open, authenticated, user };
 enum class Effect { reads, changes_state };  ///< what changes state is refused during shutdown (API-19)
 
 /// What a client that leaves during a request does to it. By default what reads ends and what changes state
@@ -40,7 +41,8 @@ using Handler = std::function<boost::asio::awaitable<Response>(engine::Engine&, 
 
 struct Route {
   std::string_view method;
-  std::string_view path;  ///< without "/api" and without a final slash
+  /// Without "/api" and without a final slash; its last segment may be a parameter, "{name}".
+  std::string_view path;
   std::string_view summary;
   Access access = Access::authenticated;
   Effect effect = Effect::reads;
@@ -59,6 +61,7 @@ class RouteTable {
 
   struct Match {
     const Route* route = nullptr;  ///< null when nothing fits
+    std::string parameter;         ///< of the path, decoded
     std::string allow;             ///< methods of the path, for `Allow`; empty when the path is unknown
   };
   /// `path` as sent. One final slash and the prefix "/api" are not significant (API-2, API-3); HEAD fits GET.

@@ -14,6 +14,8 @@ std::vector<Route> process_routes();
 std::vector<Route> config_routes();
 /// Link operations and background jobs.
 std::vector<Route> symlink_routes();
+/// Users and tokens.
+std::vector<Route> auth_routes();
 /// /health, which answers 504 after `health_limit` (LIF-116), and /logs.
 std::vector<Route> system_routes(std::chrono::milliseconds health_limit);
 

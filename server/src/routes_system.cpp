@@ -69,7 +69,7 @@ std::vector<Route> system_routes(std::chrono::milliseconds health_limit) {
 
 std::vector<Route> make_routes(std::chrono::milliseconds health_limit) {
   std::vector<Route> out = process_routes();
-  for (auto&& part : {symlink_routes(), config_routes(), system_routes(health_limit)})
+  for (auto&& part : {symlink_routes(), config_routes(), auth_routes(), system_routes(health_limit)})
     out.insert(out.end(), part.begin(), part.end());
   return out;
 }

@@ -28,6 +28,15 @@ Response answer_response(const std::variant<T...>& answer) {
   return std::visit([](const auto& choice) { return answer_response(choice); }, answer);
 }
 
+/// Who asks and for what of several; what the table's types do not tell.
+struct Caller {
+  std::string user;
+  std::string peer;
+  std::string parameter;
+};
+template <class Query, class Body, class Answer>
+using CallerOperation = boost::asio::awaitable<Result<Answer>> (*)(engine::Engine&, Caller, Query, Body);
+
 template <class Query, class Body, class Answer>
 boost::asio::awaitable<Response> run_operation(Operation<Query, Body, Answer> operation,
                                                engine::Engine& engine, Request request) {
@@ -36,6 +45,20 @@ boost::asio::awaitable<Response> run_operation(Operation<Query, Body, Answer> op
   Body body = read_body<Body>(request, faults);
   if (!faults.empty()) co_return fault_response(faults);
   auto running = operation(engine, std::move(query), std::move(body));
+  const Result<Answer> answer = co_await std::move(running);
+  if (!answer) co_return error_response(answer.error());
+  co_return answer_response(*answer);
+}
+
+template <class Query, class Body, class Answer>
+boost::asio::awaitable<Response> run_operation(CallerOperation<Query, Body, Answer> operation,
+                                               engine::Engine& engine, Request request) {
+  codec::Faults faults;
+  Query query = read_query<Query>(request.query, faults);
+  Body body = read_body<Body>(request, faults);
+  if (!faults.empty()) co_return fault_response(faults);
+  Caller caller{std::move(request.user), std::move(request.peer), std::move(request.parameter)};
+  auto running = operation(engine, std::move(caller), std::move(query), std::move(body));
   const Result<Answer> answer = co_await std::move(running);
   if (!answer) co_return error_response(answer.error());
   co_return answer_response(*answer);
@@ -50,8 +73,10 @@ struct RouteInfo {
   Departure departure = Departure::ends_reading;
 };
 
-template <class Query, class Body, class Answer>
-Route make_route(RouteInfo info, Operation<Query, Body, Answer> operation) {
+namespace detail {
+
+template <class Query, class Body, class Answer, class Any>
+Route make_route(RouteInfo info, Any operation) {
   Route route;
   route.method = info.method;
   route.path = info.path;
@@ -66,6 +91,18 @@ Route make_route(RouteInfo info, Operation<Query, Body, Answer> operation) {
     return run_operation<Query, Body, Answer>(operation, engine, std::move(request));
   };
   return route;
+}
+
+}  // namespace detail
+
+template <class Query, class Body, class Answer>
+Route make_route(RouteInfo info, Operation<Query, Body, Answer> operation) {
+  return detail::make_route<Query, Body, Answer>(info, operation);
+}
+
+template <class Query, class Body, class Answer>
+Route make_route(RouteInfo info, CallerOperation<Query, Body, Answer> operation) {
+  return detail::make_route<Query, Body, Answer>(info, operation);
 }
 
 }  // namespace dumb::server

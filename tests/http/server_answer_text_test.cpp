@@ -6,6 +6,8 @@
 #include <cmath>
 #include <dumb/base/codec_text.hpp>
 
+#include <dumb/auth/service.hpp>
+
 #include "routes.hpp"
 #include "support/catch.hpp"
 
@@ -19,12 +21,19 @@ struct HealthShape {
 };
 BOOST_DESCRIBE_STRUCT(HealthShape, (), (status, details))
 
+/// Of routes that say what they did.
+struct MessageShape {
+  std::string message;
+};
+BOOST_DESCRIBE_STRUCT(MessageShape, (), (message))
+
 using AnswerTypes = boost::mp11::mp_list<
     engine::ProcessList, engine::ProcessDetail, engine::OperationReply, engine::ServiceStatus,
     engine::ServiceHealth, engine::EventList, engine::Capabilities, engine::Usage, engine::StackOperation,
     engine::StartupStatus, engine::LogChunk, graph::Plan, graph::GraphAnswer, json::object, HealthShape,
     engine::QueuedJob, engine::LatestJob, engine::CancelledJob, engine::JobList, engine::BackupStatus,
-    engine::SnapshotList, engine::ManifestFileList, engine::RescheduleReply>;
+    engine::SnapshotList, engine::ManifestFileList, engine::RescheduleReply, auth::Status, auth::TokenPair,
+    auth::UserList, auth::UserEntry, auth::Verification, MessageShape>;
 
 /// Makes values of any described type that differ in everything.
 class Filler {

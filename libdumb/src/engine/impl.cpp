@@ -285,6 +285,19 @@ bool Engine::shutting_down() const {
   return impl_->shutting_down;
 }
 
+auth::Service& Engine::auth() {
+  if (impl_->accounts) return *impl_->accounts;
+  std::vector<std::string> complaints;
+  auth::Options options;
+  options.file = root().map("/config/users.json");
+  options.rules = auth::token_rules(impl_->manager->environment(), complaints);
+  for (const std::string& complaint : complaints) log().warning(complaint);
+  impl_->accounts =
+      std::make_unique<auth::Service>(get_executor(), impl_->workers, log(), std::move(options));
+  impl_->accounts->open();
+  return *impl_->accounts;
+}
+
 std::vector<std::string> Engine::allowed_hosts() const {
   std::vector<std::string> hosts;
   const json::value* list = jsonx::find(config()->effective(), {"dumb", "api_service", "allowed_hosts"});

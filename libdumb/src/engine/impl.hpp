@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <dumb/auth/service.hpp>
 #include <dumb/base/gate.hpp>
 #include <dumb/catalog/catalog.hpp>
 #include <dumb/config/manager.hpp>
@@ -335,6 +336,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   bool run_files_writing = false;
   Resting resting;  // as written for the next run
   std::unique_ptr<LinkService> links;
+  std::unique_ptr<auth::Service> accounts;  // opened when it is first asked for
 
  private:
   mutable std::unique_ptr<graph::Model> model_;  // of the configuration it was last asked for

@@ -21,6 +21,10 @@ namespace dumb::catalog {
 class Catalog;
 }
 
+namespace dumb::auth {
+class Service;
+}
+
 namespace dumb::engine {
 
 /// The library's version, or DUMB_VERSION of `environment` when it is not blank (API-88).
@@ -70,6 +74,8 @@ class Engine {
   /// Extra entries of dumb.api_service.allowed_hosts (API-5).
   std::vector<std::string> allowed_hosts() const;
   bool shutting_down() const;
+  /// Who may use the API. The first call opens the user store beneath the root and may create it; it blocks.
+  auth::Service& auth();
 
   /// The boot sequence (LIF-7): goes on with the children of an earlier run (LIF-125), then starts every
   /// enabled service, each when what it needs is up. Returns when every start has ended, well or not.
