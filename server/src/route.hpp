@@ -50,6 +50,7 @@ struct Route {
   TypeHook query;
   TypeHook body;
   TypeHook answer;
+  std::string_view media_type = "text/plain";  ///< of an answer that is text
   Handler handle;
 
   bool hears_departure() const noexcept { return effect == Effect::reads || departure == Departure::heard; }

@@ -2,6 +2,7 @@
 #include <boost/json.hpp>
 
 #include "deadline_asio.hpp"
+#include "openapi.hpp"
 #include "routes.hpp"
 #include "typed_route.hpp"
 
@@ -71,6 +72,8 @@ std::vector<Route> make_routes(std::chrono::milliseconds health_limit) {
   std::vector<Route> out = process_routes();
   for (auto&& part : {symlink_routes(), config_routes(), auth_routes(), system_routes(health_limit)})
     out.insert(out.end(), part.begin(), part.end());
+  const std::vector<Route> pages = documentation_routes(out);
+  out.insert(out.end(), pages.begin(), pages.end());
   return out;
 }
 

@@ -32,7 +32,9 @@ json::object schema_of() {
   } else if constexpr (std::is_same_v<T, json::object>) {
     return detail::typed_schema("object");
   } else if constexpr (std::is_same_v<T, json::array>) {
-    return detail::typed_schema("array");
+    json::object out = detail::typed_schema("array");
+    out.emplace("items", json::object());
+    return out;
   } else if constexpr (codec::detail::is_optional<T>::value) {
     json::array choices;
     choices.push_back(schema_of<typename T::value_type, side>());

@@ -33,9 +33,10 @@ json::value steady_body(Stack& stack, const Answer& answer) {
   return steady(parsed(answer.body), stack);
 }
 
-/// Those have rules of their own (auth_api_test.cpp).
-bool is_about_users(const server::Route& route) {
-  return route.path.starts_with("/auth/");
+/// Users and the description of the API have rules of their own (auth_api_test.cpp, openapi_test.cpp).
+bool is_apart(const server::Route& route) {
+  return route.path.starts_with("/auth/") || route.path == "/openapi.json" || route.path == "/docs" ||
+         route.path == "/scalar";
 }
 
 /// A query that every GET route accepts or ignores.
@@ -56,7 +57,7 @@ TEST_CASE("every route answers with and without /api and final slash alike",
   std::size_t seen = 0;
   for (const server::Route& route : stack.routes()) {
     const std::string path(route.path);
-    if (is_about_users(route)) continue;
+    if (is_apart(route)) continue;
     const auto ask = [&](const std::string& target) {
       return route.method == "GET" ? stack.get(target + std::string(any_query)) : stack.post(target, "{}");
     };
@@ -85,7 +86,7 @@ TEST_CASE("every route has a summary, types with schemas and a method of its own
     CHECK_FALSE(route.summary.empty());
     CHECK(seen.insert(std::string(route.method) + std::string(route.path)).second);
     CHECK(bool(route.answer));
-    if (is_about_users(route)) continue;
+    if (is_apart(route)) continue;
     CHECK((route.effect == server::Effect::changes_state) == (route.method != "GET"));
     CHECK((route.access == server::Access::open) == (route.path == "/health"));
     CHECK(route.access != server::Access::user);
@@ -116,7 +117,7 @@ TEST_CASE("unknown paths and wrong methods are told so", "[server][API-4]") {
 TEST_CASE("HEAD is GET without the body", "[server][API-4]") {
   Stack stack(child());
   for (const server::Route& route : stack.routes()) {
-    if (route.method != "GET" || is_about_users(route)) continue;
+    if (route.method != "GET" || is_apart(route)) continue;
     const std::string target = std::string(route.path) + std::string(any_query);
     const Answer head = request(stack.port(), "HEAD", target);
     INFO(target);
@@ -565,7 +566,7 @@ TEST_CASE("during shutdown reads are answered and changes refused", "[server][AP
   stack.begin_shutdown();
   for (const server::Route& route : stack.routes()) {
     INFO(route.method << ' ' << route.path);
-    if (is_about_users(route)) continue;
+    if (is_apart(route)) continue;
     if (route.effect == server::Effect::changes_state) {
       const Answer refused = stack.post(route.path, R"({"process_name":"Child w/ Slash","updates":{}})");
       CHECK(refused.status == 503);
