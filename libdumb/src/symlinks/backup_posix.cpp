@@ -42,7 +42,7 @@ class SnapshotSink final : public LinkSink {
     SnapshotEntry entry;
     entry.link_path = join_path(join_path(here.tree.spelled, here.path), name);
     entry.target = target;
-    entry.owner = owner_of(snapshot_.context.calls, here.fd, std::string(name));
+    entry.owner = owner_of(snapshot_.context.calls, here.fd, name.data());
     entries_.push_back(std::move(entry));
     if (entries_.size() >= 512) settle(here);
   }

@@ -6,6 +6,8 @@
 #include <dumb/base/text.hpp>
 #include <dumb/symlinks/bytes.hpp>
 
+#include "symlinks/plain_text.hpp"
+
 namespace dumb::symlinks {
 namespace {
 
@@ -66,7 +68,7 @@ void escape(std::string& out, unsigned char c) {
 void append_quoted(std::string& out, std::string_view bytes) {
   out += '"';
   std::size_t from = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
+  for (std::size_t i = plain_prefix(bytes); i < bytes.size(); ++i) {
     const auto c = static_cast<unsigned char>(bytes[i]);
     if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7F) continue;
     out.append(bytes, from, i - from);
@@ -108,7 +110,7 @@ std::string printable(std::string_view bytes) {
 }
 
 void append_string(std::string& out, std::string_view bytes) {
-  if (valid(bytes)) {
+  if (plain_prefix(bytes) == bytes.size() || valid(bytes)) {
     append_quoted(out, bytes);
   } else {
     append_quoted(out, display(bytes));
@@ -119,6 +121,12 @@ void append_member(std::string& out, std::string_view name, std::string_view byt
   out += '"';
   out += name;
   out += "\":";
+  if (plain_prefix(bytes) == bytes.size()) {
+    out += '"';
+    out += bytes;
+    out += '"';
+    return;
+  }
   append_string(out, bytes);
   if (valid(bytes)) return;
   out += ",\"";

@@ -1,6 +1,7 @@
 #include "symlinks/json_stream.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <dumb/base/text.hpp>
 
 namespace dumb::symlinks {
@@ -71,6 +72,19 @@ Result<bool> JsonStream::fill() {
   if (!got) return got.error();
   size_ = *got;
   return size_ > 0;
+}
+
+Result<bool> JsonStream::top_up() {
+  const std::size_t left = size_ - at_;
+  if (left == buffer_.size()) return false;
+  std::memmove(buffer_.data(), buffer_.data() + at_, left);
+  base_ += at_;
+  at_ = 0;
+  size_ = left;
+  auto got = source_.read(buffer_.data() + left, buffer_.size() - left);
+  if (!got) return got.error();
+  size_ += *got;
+  return *got > 0;
 }
 
 Result<char> JsonStream::get() {

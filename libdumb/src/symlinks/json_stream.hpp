@@ -35,6 +35,12 @@ class JsonStream {
   Result<Scalar> scalar();
   /// Any value, checked and dropped.
   Result<void> skip(int depth = 0);
+  /// The bytes at hand, not consumed, for readers that know what usually stands there.
+  std::string_view at_hand() const noexcept { return {buffer_.data() + at_, size_ - at_}; }
+  /// Adds to the bytes at hand; false when there are no more or there is no room.
+  Result<bool> top_up();
+  /// Consumes bytes at hand.
+  void take(std::size_t count) noexcept { at_ += count; }
   /// Only blanks until the end.
   Result<void> end();
   /// Position of the next byte in the source.

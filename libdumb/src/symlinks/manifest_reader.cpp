@@ -2,151 +2,11 @@
 #include <dumb/symlinks/manifest.hpp>
 #include <utility>
 
-#include "symlinks/json_stream.hpp"
+#include "symlinks/element_reader.hpp"
 
 namespace dumb::symlinks {
 
-std::optional<std::string> Element::Text::value() const {
-  return is_text() ? std::optional<std::string>(bytes) : std::nullopt;
-}
-
-void Element::clear() {
-  object = false;
-  for (Text* text : {&link_path, &target, &old_target, &new_target, &source_path, &target_path, &operation,
-                     &replaced_target}) {
-    text->state = Text::State::absent;
-    text->bytes.clear();
-  }
-  target_exists.reset();
-  two_step = chained = more = false;
-  for (auto* number : {&uid, &gid, &mtime_ns, &replaced_uid, &replaced_gid, &replaced_mtime_ns, &new_uid,
-                       &new_gid, &new_mtime_ns}) {
-    number->reset();
-  }
-}
-
 namespace {
-
-Element::Text* text_member(Element& element, std::string_view name) {
-  static constexpr std::pair<std::string_view, Element::Text Element::*> members[] = {
-      {"link_path", &Element::link_path},     {"target", &Element::target},
-      {"old_target", &Element::old_target},   {"new_target", &Element::new_target},
-      {"source_path", &Element::source_path}, {"target_path", &Element::target_path},
-      {"operation", &Element::operation},     {"replaced_target", &Element::replaced_target}};
-  for (const auto& [known, member] : members) {
-    if (known == name) return &(element.*member);
-  }
-  return nullptr;
-}
-
-std::optional<std::int64_t>* number_member(Element& element, std::string_view name) {
-  static constexpr std::pair<std::string_view, std::optional<std::int64_t> Element::*> members[] = {
-      {"uid", &Element::uid},
-      {"gid", &Element::gid},
-      {"mtime_ns", &Element::mtime_ns},
-      {"replaced_uid", &Element::replaced_uid},
-      {"replaced_gid", &Element::replaced_gid},
-      {"replaced_mtime_ns", &Element::replaced_mtime_ns},
-      {"new_uid", &Element::new_uid},
-      {"new_gid", &Element::new_gid},
-      {"new_mtime_ns", &Element::new_mtime_ns}};
-  for (const auto& [known, member] : members) {
-    if (known == name) return &(element.*member);
-  }
-  return nullptr;
-}
-
-void set_flag(Element& element, std::string_view name, bool value) {
-  if (name == "two_step") element.two_step = value;
-  if (name == "chained") element.chained = value;
-  if (name == "more") element.more = value;
-  if (name == "target_exists") element.target_exists = value;
-}
-
-/// Reads elements; keeps its buffers between them.
-class ElementReader {
- public:
-  explicit ElementReader(JsonStream& json) : json_(json) {}
-
-  Result<void> read(Element& element) {
-    element.clear();
-    auto first = json_.peek();
-    if (!first) return first.error();
-    element.offset = json_.offset();
-    if (*first != '{') return json_.skip();
-    element.object = true;
-    if (auto open = json_.expect('{'); !open) return open;
-    exact_ = 0;
-    auto empty = json_.accept('}');
-    if (!empty) return empty.error();
-    if (*empty) return {};
-    for (;;) {
-      if (auto done = json_.string(name_); !done) return done;
-      if (auto done = json_.expect(':'); !done) return done;
-      if (auto done = member(element); !done) return done;
-      auto comma = json_.accept(',');
-      if (!comma) return comma.error();
-      if (!*comma) return json_.expect('}');
-    }
-  }
-
- private:
-  Result<void> member(Element& element) {
-    if (name_.ends_with("_b64")) {
-      const std::string_view plain = std::string_view(name_).substr(0, name_.size() - 4);
-      if (Element::Text* text = text_member(element, plain)) return exact_text(element, *text);
-    }
-    if (Element::Text* text = text_member(element, name_)) return plain_text(element, *text);
-    auto next = json_.peek();
-    if (!next) return next.error();
-    if (*next == '"' || *next == '{' || *next == '[') return json_.skip(1);
-    auto value = json_.scalar();
-    if (!value) return value.error();
-    if (value->kind == JsonStream::Scalar::Kind::boolean) set_flag(element, name_, value->truth);
-    if (value->kind == JsonStream::Scalar::Kind::integer) {
-      if (auto* number = number_member(element, name_)) *number = value->integer;
-    }
-    return {};
-  }
-
-  /// Which text it is, as a bit of exact_.
-  static unsigned bit(const Element& element, const Element::Text& text) {
-    const auto distance =
-        reinterpret_cast<const char*>(&text) - reinterpret_cast<const char*>(&element.link_path);
-    return 1U << (static_cast<std::size_t>(distance) / sizeof(Element::Text));
-  }
-
-  Result<void> exact_text(const Element& element, Element::Text& text) {
-    auto next = json_.peek();
-    if (!next) return next.error();
-    if (*next != '"') return json_.skip(1);
-    if (auto done = json_.string(value_); !done) return done;
-    auto bytes = text::base64_decode(value_);
-    if (!bytes) return json_.fault("no base64 stands");
-    text.bytes = std::move(*bytes);
-    text.state = Element::Text::State::text;
-    exact_ |= bit(element, text);
-    return {};
-  }
-
-  Result<void> plain_text(const Element& element, Element::Text& text) {
-    auto next = json_.peek();
-    if (!next) return next.error();
-    const bool decided = (exact_ & bit(element, text)) != 0;
-    if (*next == '"') {
-      if (auto done = json_.string(decided ? value_ : text.bytes); !done) return done;
-      text.state = Element::Text::State::text;
-      return {};
-    }
-    if (!decided) text.state = *next == 'n' ? Element::Text::State::null : Element::Text::State::wrong;
-    return json_.skip(1);
-  }
-
-  JsonStream& json_;
-  std::string name_;
-  std::string value_;
-  unsigned exact_ = 0;  ///< texts whose exact bytes were given
-};
 
 std::optional<Ownership> owner_of(const std::optional<std::int64_t>& uid,
                                   const std::optional<std::int64_t>& gid,
@@ -163,33 +23,52 @@ bool optional_target(const Element::Text& text) {
   return text.state == Element::Text::State::null || usable(text);
 }
 
+/// The text into storage that is used again; nothing for null.
+void assign(std::optional<std::string>& to, const Element::Text& text) {
+  if (!text.is_text()) {
+    to.reset();
+  } else if (to) {
+    to->assign(text.bytes);
+  } else {
+    to.emplace(text.bytes);
+  }
+}
+
 }  // namespace
 
 std::optional<Change> to_change(const Element& element) {
-  if (!element.object || !optional_target(element.old_target)) return std::nullopt;
   Change change;
-  change.old_target = element.old_target.value();
+  return to_change(element, change) ? std::optional<Change>(std::move(change)) : std::nullopt;
+}
+
+bool to_change(const Element& element, Change& change) {
+  if (!element.object || !optional_target(element.old_target)) return false;
+  assign(change.old_target, element.old_target);
   change.more = element.more;
   change.owner = owner_of(element.uid, element.gid, element.mtime_ns);
   change.new_owner = owner_of(element.new_uid, element.new_gid, element.new_mtime_ns);
+  change.replaced_target.reset();
+  change.replaced_owner.reset();
+  change.two_step = change.chained = false;
   if (usable(element.link_path)) {
-    if (!optional_target(element.new_target)) return std::nullopt;
+    if (!optional_target(element.new_target)) return false;
+    change.kind = Change::Kind::link;
     change.path = element.link_path.bytes;
-    change.new_target = element.new_target.value();
-    if (!change.old_target && !change.new_target) return std::nullopt;
-    return change;
+    change.destination.clear();
+    assign(change.new_target, element.new_target);
+    return change.old_target || change.new_target;
   }
-  if (!usable(element.source_path) || !usable(element.target_path) || !change.old_target) return std::nullopt;
-  if (element.operation.bytes != "move" && element.operation.bytes != "copy") return std::nullopt;
+  if (!usable(element.source_path) || !usable(element.target_path) || !change.old_target) return false;
+  if (element.operation.bytes != "move" && element.operation.bytes != "copy") return false;
   change.kind = element.operation.bytes == "move" ? Change::Kind::move : Change::Kind::copy;
   change.path = element.source_path.bytes;
   change.destination = element.target_path.bytes;
-  change.new_target = usable(element.new_target) ? element.new_target.value() : change.old_target;
-  if (usable(element.replaced_target)) change.replaced_target = element.replaced_target.value();
+  assign(change.new_target, usable(element.new_target) ? element.new_target : element.old_target);
+  if (usable(element.replaced_target)) change.replaced_target = element.replaced_target.bytes;
   change.two_step = element.two_step;
   change.chained = element.chained;
   change.replaced_owner = owner_of(element.replaced_uid, element.replaced_gid, element.replaced_mtime_ns);
-  return change;
+  return true;
 }
 
 std::optional<SnapshotEntry> to_entry(const Element& element) {

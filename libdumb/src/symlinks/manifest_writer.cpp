@@ -1,6 +1,8 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <array>
+#include <charconv>
 #include <chrono>
 #include <dumb/symlinks/bytes.hpp>
 #include <dumb/symlinks/manifest.hpp>
@@ -10,17 +12,27 @@ namespace dumb::symlinks {
 namespace {
 
 void append_optional(std::string& out, std::string_view name, const std::optional<std::string>& bytes) {
-  if (bytes) {
-    append_member(out, name, *bytes);
-  } else {
-    fmt::format_to(std::back_inserter(out), "\"{}\":null", name);
-  }
+  if (bytes) return append_member(out, name, *bytes);
+  out += '"';
+  out += name;
+  out += "\":null";
+}
+
+void append_number(std::string& out, std::string_view prefix, std::string_view name, std::int64_t number) {
+  std::array<char, 24> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  out += ",\"";
+  out += prefix;
+  out += name;
+  out += "\":";
+  out.append(digits.data(), end);
 }
 
 void append_owner(std::string& out, const std::optional<Ownership>& owner, std::string_view prefix) {
   if (!owner) return;
-  fmt::format_to(std::back_inserter(out), ",\"{0}uid\":{1},\"{0}gid\":{2},\"{0}mtime_ns\":{3}", prefix,
-                 owner->uid, owner->gid, owner->mtime_ns);
+  append_number(out, prefix, "uid", owner->uid);
+  append_number(out, prefix, "gid", owner->gid);
+  append_number(out, prefix, "mtime_ns", owner->mtime_ns);
 }
 
 void append_flag(std::string& out, std::string_view name, bool value) {

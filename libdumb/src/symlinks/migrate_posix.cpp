@@ -189,15 +189,15 @@ Migrator::Standing Migrator::standing(const Destination& destination, const std:
   if (state->kind == LinkState::Kind::other) return {Standing::Kind::other, {}, {}, 0};
   // A destination below the roots has been rewritten when its turn comes.
   return {Standing::Kind::link, rewritten(state->target, destination.real, destination.spelled, name),
-          owner_of(plan_.context.calls, destination.fd.get(), name), 0};
+          owner_of(plan_.context.calls, destination.fd.get(), name.c_str()), 0};
 }
 
 std::string Migrator::rewritten(const std::string& target, const std::string& real_directory,
                                 const std::string& spelled_directory, const std::string& name) {
   std::string result;
   if (plan_.rewriter.empty() || !plan_.rewrites_in(real_directory)) return target;
-  const Rewritten found =
-      rewrite_link(plan_.rewriter, plan_.context, target, spelled_directory, name, result);
+  const Rewritten found = rewrite_link(plan_.rewriter, target, spelled_directory,
+                                       plan_.context.on_disk(spelled_directory), name, result);
   if (found.kind != Rewritten::Kind::changed) return target;
   if (!plan_.include_broken && plan_.targets.look(-1, real_directory, target) == Presence::missing)
     return target;
@@ -291,7 +291,7 @@ void Migrator::one(const WalkedDirectory& here, const Destination& destination, 
                                     mounts.of(real_directory) != mounts.of(destination.real));
   change.chained =
       is_within(here.tree.real, migration.to.real) && is_within(destination.real, here.tree.real);
-  change.owner = owner_of(plan_.context.calls, here.fd, link.name);
+  change.owner = owner_of(plan_.context.calls, here.fd, link.name.c_str());
   record(here, destination, std::move(change));
 }
 

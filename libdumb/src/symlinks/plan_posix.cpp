@@ -14,8 +14,8 @@ bool RepairPlan::rewrites_in(std::string_view real_directory) const {
                      [&](const Tree& root) { return root.fd && is_within(real_directory, root.real); });
 }
 
-Rewritten rewrite_link(const Rewriter& rewriter, const Context& context, std::string_view target,
-                       std::string_view directory, std::string_view name, std::string& result) {
+Rewritten rewrite_link(const Rewriter& rewriter, std::string_view target, std::string_view directory,
+                       std::string_view on_disk, std::string_view name, std::string& result) {
   const auto rule = rewriter.rewrite(target, result);
   if (!rule) return {};
   if (result.size() > target_limit) return {Rewritten::Kind::refused, *rule, ENAMETOOLONG};
@@ -24,10 +24,7 @@ Rewritten rewrite_link(const Rewriter& rewriter, const Context& context, std::st
     return result.size() == place.size() + (slash ? 1 : 0) + name.size() && result.starts_with(place) &&
            result.ends_with(name) && (!slash || result[place.size()] == '/');
   };
-  if (is_itself(directory)) return {Rewritten::Kind::refused, *rule, ELOOP};
-  if (!context.environment.root.is_identity() && is_itself(context.on_disk(directory))) {
-    return {Rewritten::Kind::refused, *rule, ELOOP};
-  }
+  if (is_itself(directory) || is_itself(on_disk)) return {Rewritten::Kind::refused, *rule, ELOOP};
   return {Rewritten::Kind::changed, *rule, 0};
 }
 
@@ -37,12 +34,17 @@ namespace {
 class RewriteSink final : public LinkSink {
  public:
   explicit RewriteSink(RepairPlan& plan)
-      : plan_(plan), counts_only_(plan.journal == nullptr && plan.include_broken && !plan.verify) {}
+      : plan_(plan),
+        by_rules_alone_(plan.include_broken && !plan.verify),
+        counts_only_(by_rules_alone_ && plan.journal == nullptr) {
+    change_.old_target.emplace();
+    change_.new_target.emplace();
+  }
 
   void link(const WalkedDirectory& here, std::string_view name, std::string_view target) override {
     if (here.fd != directory_fd_) enter(here);
     ++scanned_;
-    const Rewritten found = rewrite_link(plan_.rewriter, plan_.context, target, spelled_, name, result_);
+    const Rewritten found = rewrite_link(plan_.rewriter, target, spelled_, on_disk_, name, result_);
     if (found.kind == Rewritten::Kind::unchanged) {
       ++unchanged_;
     } else if (found.kind == Rewritten::Kind::refused) {
@@ -54,6 +56,8 @@ class RewriteSink final : public LinkSink {
         ++kept_;
         shown_.push_back({join_path(spelled_, name), std::string(target), result_, plan_.rules[found.rule]});
       }
+    } else if (by_rules_alone_) {
+      write(here, name, target, result_);
     } else {
       links_.push_back({std::string(name), std::string(target), result_, found.rule});
     }
@@ -77,6 +81,8 @@ class RewriteSink final : public LinkSink {
     plan_.meter->update([&](Progress& progress) { progress.processed = plan_.found; });
   }
 
+  void end() override { flush(); }
+
   void failed(const std::string& path, int number, std::string_view what) override {
     const std::lock_guard lock(plan_.mutex);
     keep(plan_.report.errors, plan_.report.errors_total, plan_.limit, error_item(path, number, what));
@@ -91,8 +97,13 @@ class RewriteSink final : public LinkSink {
   };
 
   void enter(const WalkedDirectory& here) {
+    if (&here.tree != tree_) {
+      tree_ = &here.tree;
+      tree_on_disk_ = plan_.context.on_disk(here.tree.spelled);
+    }
     directory_fd_ = here.fd;
     spelled_ = join_path(here.tree.spelled, here.path);
+    on_disk_ = join_path(tree_on_disk_, here.path);
   }
 
   /// Leaves out links whose target is missing, when asked to.
@@ -134,7 +145,7 @@ class RewriteSink final : public LinkSink {
     if (!plan_.include_broken) drop_broken(here);
     if (plan_.verify) verify(here);
     if (plan_.journal != nullptr) {
-      write(here);
+      for (const Found& link : links_) write(here, link.name, link.target, link.result);
     } else {
       const std::lock_guard lock(plan_.mutex);
       RepairReport& report = plan_.report;
@@ -148,29 +159,43 @@ class RewriteSink final : public LinkSink {
     links_.clear();
   }
 
-  void write(const WalkedDirectory& here) {
+  /// To the journal. Whole elements are collected, so that threads seldom meet there.
+  void write(const WalkedDirectory& here, std::string_view name, std::string_view target,
+             std::string_view result) {
+    constexpr std::size_t piece = 128 * 1024;
+    change_.path.assign(spelled_);
+    if (!spelled_.ends_with('/')) change_.path += '/';
+    change_.path += name;
+    change_.old_target->assign(target);
+    change_.new_target->assign(result);
+    change_.owner = owner_of(plan_.context.calls, here.fd, name.data());
+    append_change(buffer_, change_);
+    buffer_ += ",\n";
+    ++written_;
+    if (buffer_.size() >= piece) flush();
+  }
+
+  void flush() {
+    if (written_ > 0) plan_.journal->append(buffer_, written_);
     buffer_.clear();
-    Change change;
-    for (Found& link : links_) {
-      change.path = join_path(spelled_, link.name);
-      change.old_target = std::move(link.target);
-      change.new_target = std::move(link.result);
-      change.owner = owner_of(plan_.context.calls, here.fd, link.name);
-      append_change(buffer_, change);
-      buffer_ += ",\n";
-    }
-    plan_.journal->append(buffer_, links_.size());
+    written_ = 0;
   }
 
   RepairPlan& plan_;
-  bool counts_only_;  ///< nothing but the rules decides about a link
+  bool by_rules_alone_;  ///< nothing else decides about a link
+  bool counts_only_;     ///< and nothing is written
   std::uint64_t changed_ = 0;
   std::size_t kept_ = 0;
   std::vector<LinkChange> shown_;
   int directory_fd_ = -1;
   std::string spelled_;
+  std::string on_disk_;
   std::string result_;
-  std::string buffer_;
+  const Tree* tree_ = nullptr;
+  std::string tree_on_disk_;
+  Change change_;
+  std::string buffer_;         ///< of the journal
+  std::uint64_t written_ = 0;  ///< changes in buffer_
   std::vector<Found> links_;
   std::uint64_t scanned_ = 0;
   std::uint64_t unchanged_ = 0;

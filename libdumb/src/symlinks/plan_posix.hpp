@@ -69,7 +69,8 @@ struct Rewritten {
   std::size_t rule = 0;
   int number = 0;  ///< why it is refused
 };
-Rewritten rewrite_link(const Rewriter& rewriter, const Context& context, std::string_view target,
-                       std::string_view directory, std::string_view name, std::string& result);
+/// `directory` is as the request spells it, `on_disk` where that is.
+Rewritten rewrite_link(const Rewriter& rewriter, std::string_view target, std::string_view directory,
+                       std::string_view on_disk, std::string_view name, std::string& result);
 
 }  // namespace dumb::symlinks

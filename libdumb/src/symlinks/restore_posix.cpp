@@ -40,7 +40,8 @@ void write_steps(const Context& context, Places& places, Journal& journal, const
     if (change.old_target) {
       const Directory* directory = places.parent_of(change.path, number);
       if (directory != nullptr) {
-        change.owner = owner_of(context.calls, directory->fd.get(), std::string(base_name(change.path)));
+        change.owner =
+            owner_of(context.calls, directory->fd.get(), std::string(base_name(change.path)).c_str());
       }
     }
     append_change(buffer, change);

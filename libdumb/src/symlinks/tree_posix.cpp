@@ -86,7 +86,7 @@ int open_below(SystemCalls& calls, int root, std::string_view path, int flags) {
 }
 
 Result<LinkState> look_at(SystemCalls& calls, int directory, const std::string& name) {
-  std::array<char, PATH_MAX> buffer{};
+  std::array<char, PATH_MAX> buffer;  // filled before it is read
   const ssize_t size = calls.read_link(directory, name.c_str(), buffer.data(), buffer.size());
   if (size >= 0) {
     return LinkState{LinkState::Kind::link, std::string(buffer.data(), static_cast<std::size_t>(size))};
@@ -100,9 +100,9 @@ Result<LinkState> look_at(SystemCalls& calls, int directory, const std::string& 
   return LinkState{LinkState::Kind::other};
 }
 
-std::optional<Ownership> owner_of(SystemCalls& calls, int directory, const std::string& name) {
+std::optional<Ownership> owner_of(SystemCalls& calls, int directory, const char* name) {
   struct stat info {};
-  if (calls.stat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) < 0) return std::nullopt;
+  if (calls.stat(directory, name, &info, AT_SYMLINK_NOFOLLOW) < 0) return std::nullopt;
   return Ownership{info.st_uid, info.st_gid, info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
 }
 

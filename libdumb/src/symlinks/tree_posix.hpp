@@ -48,7 +48,7 @@ int open_below(SystemCalls& calls, int root, std::string_view path, int flags);
 
 /// What is at a name. Fails with the errno when that cannot be told.
 Result<LinkState> look_at(SystemCalls& calls, int directory, const std::string& name);
-std::optional<Ownership> owner_of(SystemCalls& calls, int directory, const std::string& name);
+std::optional<Ownership> owner_of(SystemCalls& calls, int directory, const char* name);
 
 /// "cannot <what>: …" with the path; `code` is the errno's name.
 ErrorItem error_item(std::string_view path, int number, std::string_view what);

@@ -108,10 +108,11 @@ class Walk {
       if (stop.stop_requested()) {
         stopped_ = true;
         pending_.stop();
-        return;
+        break;
       }
       directory(next, sink, buffer, stop);
     }
+    sink.end();
   }
 
   WalkOutcome outcome() {

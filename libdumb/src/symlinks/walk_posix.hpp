@@ -25,9 +25,12 @@ struct WalkedDirectory {
 class LinkSink {
  public:
   virtual ~LinkSink() = default;
+  /// A NUL follows the name.
   virtual void link(const WalkedDirectory& directory, std::string_view name, std::string_view target) = 0;
   /// After the last link of a directory.
   virtual void leave(const WalkedDirectory&) {}
+  /// After the last directory of this thread.
+  virtual void end() {}
   /// A directory or target that cannot be read; `path` is as the request spells it.
   virtual void failed(const std::string& path, int number, std::string_view what) = 0;
 };

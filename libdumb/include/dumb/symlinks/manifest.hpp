@@ -104,6 +104,8 @@ struct Element {
 
 /// The element as a change; nothing when it lacks what a change needs.
 std::optional<Change> to_change(const Element& element);
+/// The same into storage that is used again; false when it lacks what a change needs.
+bool to_change(const Element& element, Change& change);
 std::optional<SnapshotEntry> to_entry(const Element& element);
 
 /// What stands outside the array; complete when next() has answered the end.
