@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <functional>
 #include <string>
@@ -19,7 +20,7 @@ class FaultCalls final : public symlinks::SystemCalls {
   /// Answers 0, or the errno the call fails with. `call` is its name here, `name` the last component it works
   /// on.
   std::function<int(std::string_view call, const char* name)> before;
-  int count = 0;
+  std::atomic<int> count{0};
 
   int open(int d, const char* p, int f, mode_t m) override {
     return run("open", p, [&] { return SystemCalls::open(d, p, f, m); });
@@ -121,15 +122,15 @@ inline ChildEnd in_child(const std::function<std::string()>& work) {
 
 /// Runs `work` in a child that dies at its `nth` system call. False when it came to its end before that.
 inline bool killed_at(int nth, symlinks::Environment environment,
-                      const std::function<void(const symlinks::Environment&)>& work) {
+                      const std::function<void(const symlinks::Environment&)>& work, unsigned threads = 1) {
   return in_child([&] {
            FaultCalls calls;
            calls.before = [&](std::string_view, const char*) {
-             if (calls.count == nth) ::raise(SIGKILL);
+             if (calls.count >= nth) ::kill(::getpid(), SIGKILL);
              return 0;
            };
            environment.calls = &calls;
-           environment.threads = 1;
+           environment.threads = threads;
            work(environment);
            return std::string();
          })

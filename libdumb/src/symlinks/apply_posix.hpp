@@ -19,6 +19,8 @@ class Places {
   /// A path outside every tree is taken from the root of the stack when `anywhere` is set.
   enum class Reach { trees, anywhere };
   Places(const Context& context, std::vector<Tree>& trees, Reach reach);
+  /// The same trees for another thread. Directories may be made by one at a time only.
+  std::unique_ptr<Places> another() const { return std::make_unique<Places>(context_, trees_, reach_); }
 
   /// The directory that holds `path`; a negated errno in `number` when it cannot be opened. Valid until the
   /// next call but one.
@@ -48,9 +50,11 @@ class Places {
 
   const Context& context_;
   std::vector<Tree>& trees_;
+  Reach reach_;
   std::optional<Tree> whole_;
   std::vector<Recent> recent_;
   std::size_t next_ = 0;
+  std::size_t latest_ = 0;  ///< in recent_
 };
 
 /// The counterpart in `like` of the directory `directory` above `destination`: both paths end alike (SYM-22).
@@ -59,12 +63,14 @@ std::string counterpart(std::string_view directory, std::string_view destination
 /// Carries out changes one by one.
 class Applier {
  public:
-  Applier(Places& places, std::string run_id);
+  Applier(Places& places, const std::string& run_id);
   Done apply(const Change& change, std::uint64_t entry);
   /// The second half of a move whose first half is done; `left` is what stands at its source.
   Done finish(const Change& change, const std::string& left, std::uint64_t entry);
   /// Syncs every file system on which something was changed.
   int sync();
+  /// What another one has changed is to be synced here.
+  void take_over(Applier& other);
 
  private:
   Done apply_link(const Change& change, std::uint64_t entry);
@@ -76,6 +82,8 @@ class Applier {
   Places& places_;
   LinkOps ops_;
   std::map<dev_t, UniqueFd> touched_;
+  std::optional<dev_t> last_touched_;
+  std::string name_;
 };
 
 /// How a failure ends the run (SYM-88).
@@ -104,7 +112,9 @@ struct Applied {
   std::optional<std::string> aborted;
   bool cancelled = false;
 };
-/// Streams the changes of an open manifest and carries them out in order.
+/// Streams the changes of an open manifest and carries them out. Targets are replaced by several threads,
+/// each in directories of its own; every other change waits for all before it and is waited for by all behind
+/// it. Hooks are called by one thread at a time.
 Result<Applied> apply_manifest(Places& places, const std::string& run_id, int manifest, ApplyMode mode,
                                const std::stop_token& stop, const ApplyHooks& hooks);
 

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <climits>
 #include <dumb/symlinks/paths.hpp>
 #include <utility>
@@ -36,10 +37,21 @@ timespec as_timespec(std::int64_t nanoseconds) noexcept {
 
 }  // namespace
 
-LinkOps::LinkOps(SystemCalls& calls, std::string run_id) : calls_(calls), run_id_(std::move(run_id)) {}
+LinkOps::LinkOps(SystemCalls& calls, const std::string& run_id)
+    : calls_(calls), user_(::geteuid()), group_(::getegid()), temporary_(temporary_name(run_id, 0)) {
+  prefix_size_ = temporary_.size() - 1;
+}
+
+const std::string& LinkOps::temporary_of(std::uint64_t entry) {
+  std::array<char, 24> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), entry).ptr;
+  temporary_.resize(prefix_size_);
+  temporary_.append(digits.data(), end);
+  return temporary_;
+}
 
 bool LinkOps::holds(int directory, const std::string& name, const std::string& target) {
-  std::array<char, PATH_MAX> buffer{};
+  std::array<char, PATH_MAX> buffer;  // filled before it is read
   const ssize_t size = calls_.read_link(directory, name.c_str(), buffer.data(), buffer.size());
   return size >= 0 && std::string_view(buffer.data(), static_cast<std::size_t>(size)) == target;
 }
@@ -67,7 +79,7 @@ Done LinkOps::fresh(const Directory& directory, const std::string& temporary, co
     known = calls_.stat(fd, "", &info, AT_EMPTY_PATH) >= 0;
   }
   if (!known) return {};
-  if (directory.group_inherited || info.st_uid != ::geteuid() || info.st_gid != ::getegid()) {
+  if (directory.group_inherited || info.st_uid != user_ || info.st_gid != group_) {
     calls_.own(fd, temporary.c_str(), info.st_uid, info.st_gid);
   }
   if (times[1].tv_nsec != UTIME_OMIT) calls_.set_times(fd, temporary.c_str(), times);
@@ -99,7 +111,7 @@ Done LinkOps::replace_plainly(int directory, const std::string& name, const std:
 Done LinkOps::replace(const Directory& at, const std::string& name, const std::string& from,
                       const std::string& to, const std::optional<Ownership>& owner, std::uint64_t entry) {
   const int fd = at.fd.get();
-  const std::string temporary = temporary_name(run_id_, entry);
+  const std::string& temporary = temporary_of(entry);
   if (const Done made = fresh(at, temporary, to, owner, &name); made.kind != Kind::done) return made;
   const int swapped = calls_.rename(fd, temporary.c_str(), fd, name.c_str(), RENAME_EXCHANGE);
   if (unsupported(swapped)) return replace_plainly(fd, name, temporary, from);
@@ -123,7 +135,7 @@ Done LinkOps::replace(const Directory& at, const std::string& name, const std::s
 Done LinkOps::create(const Directory& at, const std::string& name, const std::string& to,
                      const std::optional<Ownership>& owner, std::uint64_t entry) {
   const int fd = at.fd.get();
-  const std::string temporary = temporary_name(run_id_, entry);
+  const std::string& temporary = temporary_of(entry);
   if (const Done made = fresh(at, temporary, to, owner, nullptr); made.kind != Kind::done) return made;
   const int renamed = calls_.rename(fd, temporary.c_str(), fd, name.c_str(), RENAME_NOREPLACE);
   if (renamed >= 0) return {};
@@ -138,7 +150,7 @@ Done LinkOps::remove(const Directory& at, const std::string& name, const std::st
                      std::uint64_t entry) {
   const int fd = at.fd.get();
   if (!holds(fd, name, expected)) return {Kind::changed};
-  const std::string temporary = temporary_name(run_id_, entry);
+  const std::string& temporary = temporary_of(entry);
   int renamed = calls_.rename(fd, name.c_str(), fd, temporary.c_str(), RENAME_NOREPLACE);
   if (unsupported(renamed)) renamed = calls_.rename(fd, name.c_str(), fd, temporary.c_str(), 0);
   if (renamed == -ENOENT) return {Kind::changed};
@@ -180,7 +192,7 @@ Done LinkOps::move(const Directory& from, const std::string& name, const Directo
 }
 
 Done LinkOps::settle(int directory, const std::string& name, const Change& change, std::uint64_t entry) {
-  const std::string temporary = temporary_name(run_id_, entry);
+  const std::string& temporary = temporary_of(entry);
   auto there = look_at(calls_, directory, temporary);
   if (!there) return {Kind::failed, there.error().code().value(), "look at the temporary link"};
   if (there->kind == LinkState::Kind::absent) return {};

@@ -28,7 +28,7 @@ struct Done {
 /// the link is there with its old or its new target; nothing that is not the expected link is removed.
 class LinkOps {
  public:
-  LinkOps(SystemCalls& calls, std::string run_id);
+  LinkOps(SystemCalls& calls, const std::string& run_id);
 
   /// SYM-73. Without `owner` the new link gets the old one's owner and times.
   Done replace(const Directory& directory, const std::string& name, const std::string& from,
@@ -54,9 +54,14 @@ class LinkOps {
                        const std::string& from);
   Done put_back(int directory, const std::string& name, const std::string& temporary);
   bool holds(int directory, const std::string& name, const std::string& target);
+  /// Valid until the next call with another entry.
+  const std::string& temporary_of(std::uint64_t entry);
 
   SystemCalls& calls_;
-  std::string run_id_;
+  uid_t user_;
+  gid_t group_;
+  std::string temporary_;
+  std::size_t prefix_size_;  ///< of the temporary name, before the entry's number
 };
 
 }  // namespace dumb::symlinks

@@ -27,7 +27,7 @@ std::string counterpart(std::string_view directory, std::string_view destination
 }
 
 Places::Places(const Context& context, std::vector<Tree>& trees, Reach reach)
-    : context_(context), trees_(trees) {
+    : context_(context), trees_(trees), reach_(reach) {
   if (reach == Reach::trees) return;
   whole_.emplace();
   whole_->spelled = "/";
@@ -56,8 +56,11 @@ int Places::open_directory(std::string_view path) {
 
 Directory* Places::parent_of(std::string_view path, int& number) {
   const std::string_view parent = parent_path(path);
-  for (Recent& recent : recent_) {
-    if (recent.path == parent) return recent.directory.get();
+  if (latest_ < recent_.size() && recent_[latest_].path == parent) return recent_[latest_].directory.get();
+  for (std::size_t i = 0; i < recent_.size(); ++i) {
+    if (recent_[i].path != parent) continue;
+    latest_ = i;
+    return recent_[i].directory.get();
   }
   const int fd = open_directory(parent);
   if (fd < 0) {
@@ -72,7 +75,8 @@ Directory* Places::parent_of(std::string_view path, int& number) {
     directory->group_inherited = (info.st_mode & S_ISGID) != 0;
   }
   if (recent_.size() < most_recent) recent_.emplace_back();
-  Recent& slot = recent_[next_++ % recent_.size()];
+  latest_ = next_++ % recent_.size();
+  Recent& slot = recent_[latest_];
   slot.path = parent;
   slot.directory = std::move(directory);
   return slot.directory.get();

@@ -252,6 +252,10 @@ void count_applied(RepairReport& report, Meter& meter, std::size_t limit, const 
       break;
     case Done::Kind::done:
       if (change.kind == Change::Kind::link) {
+        if (report.changes.size() >= limit) {
+          ++report.changed;
+          break;
+        }
         LinkChange shown{change.path, change.old_target.value_or(""), change.new_target.value_or(""), {}};
         std::string result;
         if (const auto rule = rewriter.rewrite(shown.old_target, result))

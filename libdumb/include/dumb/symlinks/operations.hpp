@@ -32,7 +32,7 @@ struct Environment {
   std::vector<std::string> more_default_roots{};
   /// Configured mount points (LIF-21): what lies below one that is not mounted now is unknown, never missing.
   std::vector<std::string> mount_points{};
-  unsigned threads = 0;                          ///< of a walk; 0: as many as the machine has, at most 4
+  unsigned threads = 0;                          ///< of a walk and of applying; 0: one a core, at most 4
   std::chrono::milliseconds target_limit{3000};  ///< for one look at a target (SYM-89)
   std::shared_ptr<Locks> locks{};                ///< shared by all operations of a program (SYM-81)
   SystemCalls* calls = nullptr;                  ///< the kernel, unless a test stands between
@@ -62,8 +62,8 @@ Result<RestoreReport> restore(const Environment& environment, const RestoreReque
 Result<CompareReport> compare(const Environment& environment, const CompareRequest& request,
                               const Control& control = {});
 
-/// Refuses what the operation would refuse before it takes a lock, so that a job for it need not be made. Of a
-/// manifest only that it is there.
+/// Refuses what the operation would refuse before it takes a lock, so that a job for it need not be made. Of
+/// a manifest only that it is there.
 Result<void> check(const Environment& environment, const RepairRequest& request);
 Result<void> check(const Environment& environment, const BackupRequest& request);
 Result<void> check(const Environment& environment, const RestoreRequest& request);
