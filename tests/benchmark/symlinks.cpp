@@ -228,8 +228,11 @@ int main(int argc, char** argv) {
       dry.cpu / walk.cpu, dry.wall / walk.wall, usual.wall / dry.wall);
   std::printf("dry run, all match: %.2f of the bare walk's CPU time; usual method %.1f times slower\n",
               dry_all.cpu / walk.cpu, usual_all.wall / dry_all.wall);
-  std::printf("repair: %.2f of the bare loop's wall time\n",
-              (apply.wall + apply_again.wall) / (bare.wall + again.wall));
+  const double loops = bare.wall + again.wall;
+  const double repairs = apply.wall + apply_again.wall;
+  std::printf(
+      "repair, manifest included: %.2f of the bare loop's wall time, %.2f without finding the links\n",
+      repairs / loops, (repairs - 2 * dry_all.wall) / loops);
   fs::remove_all(base);
   return 0;
 }

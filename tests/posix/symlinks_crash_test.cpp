@@ -225,7 +225,7 @@ TEST_CASE("a run killed at a random moment leaves every link old or new",
       RepairRequest request = farm.request({"/l"}, {{"/a", "/b"}});
       request.backup_path = "m.json";
       Environment environment = farm.environment;
-      environment.threads = 1;
+      environment.threads = static_cast<unsigned>(1 + round % 4);
       ::_exit(repair(environment, request) ? 0 : 1);
     }
     // The moment is when some link has been changed.

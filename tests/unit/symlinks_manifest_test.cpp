@@ -274,3 +274,84 @@ TEST_CASE("one element is read at its offset", "[symlinks][SYM-70]") {
   REQUIRE(ManifestReader::read_element(tail, element));
   CHECK(element.link_path.bytes == "/l/b");
 }
+
+namespace {
+
+/// Everything an element holds.
+std::string told(const Element& element) {
+  std::string out = element.object ? "object" : "no object";
+  for (const auto* text :
+       {&element.link_path, &element.target, &element.old_target, &element.new_target, &element.source_path,
+        &element.target_path, &element.operation, &element.replaced_target}) {
+    out += " " + std::to_string(static_cast<int>(text->state)) + "<" + text->bytes + ">";
+  }
+  for (const auto& number :
+       {element.uid, element.gid, element.mtime_ns, element.replaced_uid, element.replaced_gid,
+        element.replaced_mtime_ns, element.new_uid, element.new_gid, element.new_mtime_ns}) {
+    out += number ? " " + std::to_string(*number) : " -";
+  }
+  out += element.target_exists ? *element.target_exists ? " yes" : " no" : " unknown";
+  for (const bool flag : {element.two_step, element.chained, element.more}) out += flag ? " 1" : " 0";
+  return out;
+}
+
+std::string told(const Result<Read>& read) {
+  if (!read) return "refused";
+  std::string out;
+  for (const Element& element : read->elements) out += told(element) + "\n";
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("an element spelled as usual and one spelled otherwise are read alike",
+          "[symlinks][SYM-67][SYM-68]") {
+  std::mt19937 random(20261122);
+  const std::vector<std::string> names{"link_path", "target",   "old_target", "new_target",    "source_path",
+                                       "operation", "uid",      "mtime_ns",   "target_exists", "two_step",
+                                       "more",      "surprise", "target_b64", "new_uid"};
+  const std::vector<std::string> values{"\"/l/plain text\"",
+                                        "\"a\\nb\"",
+                                        "\"\xC3\xA9\"",
+                                        "\"\\udcff\"",
+                                        "\"\"",
+                                        "\"\x7F\"",
+                                        "null",
+                                        "true",
+                                        "false",
+                                        "0",
+                                        "-0",
+                                        "01",
+                                        "-17",
+                                        "1.5",
+                                        "1e3",
+                                        "9223372036854775807",
+                                        "9223372036854775808",
+                                        "tru",
+                                        "[1,{}]",
+                                        "\"QQ==\"",
+                                        "\"a\nb\"",
+                                        "-",
+                                        "\"\xFF\""};
+  int good = 0;
+  for (int round = 0; round < 4000; ++round) {
+    std::string usual;
+    std::string spaced;
+    for (std::size_t members = random() % 5; members > 0; --members) {
+      const std::string& name = names[random() % names.size()];
+      const std::string& value = random() % 3 == 0 ? values[random() % values.size()] : values[0];
+      usual += (usual.empty() ? "\"" : ",\"") + name + "\":" + value;
+      spaced += (spaced.empty() ? " \"" : " , \"") + name + "\" : " + value;
+    }
+    const auto manifest = [](const std::string& element) {
+      return "{\"changes\":[\n{" + element + "},\n{\"link_path\":\"/last\"}\n]}";
+    };
+    const auto reference = read_all(manifest(spaced), 1 + random() % 90);
+    INFO(usual);
+    CHECK(told(read_all(manifest(usual), 1 + random() % 90)) == told(reference));
+    CHECK(told(read_all(manifest(usual), 65536)) == told(reference));
+    good += reference ? 1 : 0;
+  }
+  CHECK(good > 1000);
+  CHECK(good < 4000);
+}

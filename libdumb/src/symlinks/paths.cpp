@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <dumb/base/text.hpp>
 #include <dumb/symlinks/bytes.hpp>
 #include <dumb/symlinks/paths.hpp>
@@ -24,6 +25,13 @@ bool each_component(std::string_view path, F use) {
     at = end + 1;
   }
   return true;
+}
+
+/// Where the last slash is, searched for in words: long paths come by here for every link.
+std::size_t last_slash(std::string_view path) noexcept {
+  const void* found = path.empty() ? nullptr : ::memrchr(path.data(), '/', path.size());
+  return found == nullptr ? std::string_view::npos
+                          : static_cast<std::size_t>(static_cast<const char*>(found) - path.data());
 }
 
 }  // namespace
@@ -66,13 +74,13 @@ bool has_dotdot(std::string_view path) noexcept {
 }
 
 std::string_view parent_path(std::string_view path) noexcept {
-  const std::size_t slash = path.rfind('/');
+  const std::size_t slash = last_slash(path);
   if (slash == std::string_view::npos) return {};
   return path.substr(0, slash == 0 ? 1 : slash);
 }
 
 std::string_view base_name(std::string_view path) noexcept {
-  const std::size_t slash = path.rfind('/');
+  const std::size_t slash = last_slash(path);
   return slash == std::string_view::npos ? path : path.substr(slash + 1);
 }
 
