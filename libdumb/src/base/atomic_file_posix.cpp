@@ -92,9 +92,15 @@ Result<void> write_atomic(const fs::path& wanted, std::string_view bytes, const 
   struct stat info {};
   const bool exists = ::stat(path.c_str(), &info) == 0;
   static std::atomic<unsigned> counter{0};
-  const fs::path temporary = directory / ("." + path.filename().native() + "." + std::to_string(::getpid()) +
-                                          "-" + std::to_string(counter++) + ".tmp");
-  UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  fs::path temporary;
+  UniqueFd fd;
+  // In a container the process id is the same after each restart: one that was killed here may have left the
+  // name behind.
+  for (int attempt = 0; !fd && (attempt == 0 || (errno == EEXIST && attempt < 1000)); ++attempt) {
+    temporary = directory / ("." + path.filename().native() + "." + std::to_string(::getpid()) + "-" +
+                             std::to_string(counter++) + ".tmp");
+    fd.reset(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  }
   if (!fd) return failed("create", temporary);
   const auto give_up = [&](const Error& error) {
     ::unlink(temporary.c_str());
