@@ -20,12 +20,14 @@ bool is_foreign(std::string_view type) noexcept {
 
 }  // namespace
 
-MountTable::MountTable(std::vector<Mount> mounts, std::vector<std::string> configured)
+MountTable::MountTable(std::vector<Mount> mounts, std::vector<std::vector<std::string>> configured)
     : mounts_(std::move(mounts)) {
-  for (std::string& point : configured) {
-    const bool mounted = std::any_of(mounts_.begin(), mounts_.end(),
-                                     [&](const Mount& mount) { return mount.point.native() == point; });
-    if (!mounted) unmounted_.push_back(std::move(point));
+  for (const std::vector<std::string>& names : configured) {
+    const bool mounted = std::any_of(mounts_.begin(), mounts_.end(), [&](const Mount& mount) {
+      return std::find(names.begin(), names.end(), mount.point.native()) != names.end();
+    });
+    configured_.insert(configured_.end(), names.begin(), names.end());
+    if (!mounted) unmounted_.insert(unmounted_.end(), names.begin(), names.end());
   }
 }
 
@@ -55,6 +57,11 @@ bool MountTable::is_border(std::string_view path) const noexcept {
   if (mount.point.native() != path || !is_foreign(mount.type)) return false;
   const int above = of(parent_path(path));
   return above < 0 || mounts_[static_cast<std::size_t>(above)].device != mount.device;
+}
+
+bool MountTable::is_configured(std::string_view path) const noexcept {
+  return std::any_of(configured_.begin(), configured_.end(),
+                     [&](const std::string& point) { return is_within(path, point); });
 }
 
 bool MountTable::is_unmounted(std::string_view path) const noexcept {

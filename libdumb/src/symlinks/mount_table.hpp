@@ -11,8 +11,9 @@ namespace dumb::symlinks {
 class MountTable {
  public:
   MountTable() = default;
-  /// `configured` are mount points that should be there, real or as spelled.
-  MountTable(std::vector<Mount> mounts, std::vector<std::string> configured);
+  /// Each of `configured` is a mount point that should be there, by all names it may be met under: as
+  /// spelled, and without links.
+  MountTable(std::vector<Mount> mounts, std::vector<std::vector<std::string>> configured);
 
   /// Index of the mount that `path` lies on; -1 when none is known.
   int of(std::string_view path) const noexcept;
@@ -23,11 +24,14 @@ class MountTable {
   bool is_border(std::string_view path) const noexcept;
   /// Whether `path` lies below a configured mount point that is not mounted (SYM-19).
   bool is_unmounted(std::string_view path) const noexcept;
+  /// Whether it lies below a configured mount point, mounted or not.
+  bool is_configured(std::string_view path) const noexcept;
   bool any_unmounted() const noexcept { return !unmounted_.empty(); }
   std::size_t size() const noexcept { return mounts_.size(); }
 
  private:
   std::vector<Mount> mounts_;
+  std::vector<std::string> configured_;
   std::vector<std::string> unmounted_;
 };
 

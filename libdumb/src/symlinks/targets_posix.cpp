@@ -1,8 +1,10 @@
 #include "symlinks/targets_posix.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -69,7 +71,28 @@ struct Targets::Lane {
   }
 };
 
-Targets::Targets(const Context& context) : context_(context), stuck_on_(context.mounts.size() + 1) {}
+Targets::Targets(const Context& context)
+    : context_(context), watch_(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)) {
+  // Read after it is watched, so that no change is missed.
+  view_.mounts = std::make_shared<MountTable>(read_mount_table(context.environment));
+  stuck_on_.resize(view_.mounts->size() + 1);
+}
+
+Targets::View Targets::view() {
+  const std::lock_guard lock(mutex_);
+  return view_;
+}
+
+Targets::View Targets::refreshed() {
+  const std::lock_guard lock(mutex_);
+  pollfd event{watch_.get(), POLLPRI, 0};
+  if (watch_ && ::poll(&event, 1, 0) > 0 && (event.revents & (POLLPRI | POLLERR)) != 0) {
+    view_.mounts = std::make_shared<MountTable>(read_mount_table(context_.environment));
+    ++view_.generation;
+    stuck_on_.assign(view_.mounts->size() + 1, 0);
+  }
+  return view_;
+}
 
 Targets::~Targets() {
   for (const auto& lane : idle_) {
@@ -106,12 +129,14 @@ void Targets::give_back(std::shared_ptr<Lane> lane) {
 
 bool Targets::may_ask(int mount) {
   const std::lock_guard lock(mutex_);
-  return hanging < most_stuck && stuck_on_[static_cast<std::size_t>(mount + 1)] < most_time_outs;
+  const auto index = static_cast<std::size_t>(mount + 1);
+  return hanging < most_stuck && (index >= stuck_on_.size() || stuck_on_[index] < most_time_outs);
 }
 
 void Targets::note_stuck(int mount) {
   const std::lock_guard lock(mutex_);
-  ++stuck_on_[static_cast<std::size_t>(mount + 1)];
+  const auto index = static_cast<std::size_t>(mount + 1);
+  if (index < stuck_on_.size()) ++stuck_on_[index];
 }
 
 std::size_t Targets::run(Lane& lane, int directory, const std::string& real_directory,
@@ -144,12 +169,18 @@ std::size_t Targets::run(Lane& lane, int directory, const std::string& real_dire
   return first + work->done;
 }
 
-Presence Targets::doubt(const std::string& real_directory, const std::string& target) const {
-  if (!context_.mounts.any_unmounted()) return Presence::missing;
+Presence Targets::doubt(const MountTable& mounts, bool moved, const std::string& real_directory,
+                        const std::string& target) const {
+  if (!moved && !mounts.any_unmounted()) return Presence::missing;
+  // While mounts change an answer from below one may be of the moment in which it was not there.
+  const auto is_doubtful = [&](const std::string& place) {
+    return mounts.is_unmounted(place) || (moved && mounts.is_configured(place));
+  };
   // Follows the chain of links as far as it goes, to see whether it ends below a mount that is not there.
   std::string path = target.starts_with('/') ? target : join_path(real_directory, target);
+  if (is_doubtful(lexical_path(path))) return Presence::unknown;
   for (int hops = 0; hops < 40; ++hops) {
-    if (context_.mounts.is_unmounted(lexical_path(real_path(path)))) return Presence::unknown;
+    if (is_doubtful(lexical_path(real_path(path)))) return Presence::unknown;
     std::array<char, PATH_MAX> buffer{};
     const std::string resolved = real_path(path);
     const ssize_t size = context_.calls.read_link(AT_FDCWD, resolved.c_str(), buffer.data(), buffer.size());
@@ -161,6 +192,7 @@ Presence Targets::doubt(const std::string& real_directory, const std::string& ta
 }
 
 void Targets::look(int directory, const std::string& real_directory, std::vector<Look>& batch) {
+  const View before = view();
   std::vector<std::size_t> chosen;
   std::vector<int> mounts;
   for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -168,8 +200,8 @@ void Targets::look(int directory, const std::string& real_directory, std::vector
     const std::string& target = batch[i].target;
     const std::string place =
         lexical_path(target.starts_with('/') ? target : join_path(real_directory, target));
-    if (context_.mounts.is_unmounted(place)) continue;
-    const int mount = context_.mounts.of(place);
+    if (before.mounts->is_unmounted(place)) continue;
+    const int mount = before.mounts->of(place);
     if (!may_ask(mount)) continue;
     chosen.push_back(i);
     mounts.push_back(mount);
@@ -189,8 +221,12 @@ void Targets::look(int directory, const std::string& real_directory, std::vector
     lane.reset();
   }
   if (lane) give_back(std::move(lane));
+  const auto is_missing = [&](std::size_t i) { return batch[i].answer == Presence::missing; };
+  if (std::none_of(chosen.begin(), chosen.end(), is_missing)) return;
+  const View now = refreshed();
+  const bool moved = now.generation != before.generation;
   for (const std::size_t i : chosen) {
-    if (batch[i].answer == Presence::missing) batch[i].answer = doubt(real_directory, batch[i].target);
+    if (is_missing(i)) batch[i].answer = doubt(*now.mounts, moved, real_directory, batch[i].target);
   }
 }
 

@@ -43,12 +43,24 @@ class Targets {
                   const std::vector<std::size_t>& chosen, std::size_t first);
   bool may_ask(int mount);
   void note_stuck(int mount);
-  Presence doubt(const std::string& real_directory, const std::string& target) const;
+  /// The mounts of a moment, and how often they had changed by then.
+  struct View {
+    std::shared_ptr<const MountTable> mounts;
+    unsigned generation = 0;
+  };
+  View view();
+  /// The mounts of now: a mount may come or go while a run goes on.
+  View refreshed();
+  /// `moved`: mounts have changed since the target was asked about.
+  Presence doubt(const MountTable& mounts, bool moved, const std::string& real_directory,
+                 const std::string& target) const;
 
   const Context& context_;
+  UniqueFd watch_;  ///< the kernel's table, which tells when it changes
   std::mutex mutex_;
+  View view_;
   std::vector<std::shared_ptr<Lane>> idle_;
-  std::vector<unsigned> stuck_on_;  ///< by mount
+  std::vector<unsigned> stuck_on_;  ///< by mount of the view
 };
 
 }  // namespace dumb::symlinks

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -15,16 +16,29 @@
 namespace dumb::symlinks {
 namespace {
 
-MountTable read_mount_table(const Environment& environment) {
-  std::vector<std::string> configured;
-  for (const std::string& point : environment.mount_points) {
-    configured.push_back(tidy_path(environment.root.map(point).native()));
-  }
-  auto text = file::read("/proc/self/mountinfo");
-  return {text ? parse_mountinfo(*text) : std::vector<Mount>(), std::move(configured)};
+/// A mount point as spelled and without the links on the way to it. What is mounted is not touched: it may
+/// hang.
+std::vector<std::string> names_of(const std::string& point, const std::vector<Mount>& mounts) {
+  std::string real = join_path(real_path(std::string(parent_path(point))), base_name(point));
+  const bool mounted = std::any_of(mounts.begin(), mounts.end(),
+                                   [&](const Mount& mount) { return mount.point.native() == real; });
+  if (!mounted) real = real_path(real);
+  if (real == point) return {point};
+  return {point, std::move(real)};
 }
 
 }  // namespace
+
+MountTable read_mount_table(const Environment& environment) {
+  const auto text = file::read("/proc/self/mountinfo");
+  std::vector<Mount> mounts = text ? parse_mountinfo(*text) : std::vector<Mount>();
+  std::vector<std::vector<std::string>> configured;
+  for (const std::string& given : environment.mount_points) {
+    const std::string point = tidy_path(environment.root.map(given).native());
+    if (point.size() > 1) configured.push_back(names_of(point, mounts));
+  }
+  return {std::move(mounts), std::move(configured)};
+}
 
 Context::Context(const Environment& from)
     : environment(from),

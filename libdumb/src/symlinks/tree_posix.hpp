@@ -24,6 +24,9 @@ struct Tree {
   bool directory = true;
 };
 
+/// The mounts as they are now, and the configured mount points.
+MountTable read_mount_table(const Environment& environment);
+
 /// What a run needs of its environment, made once.
 struct Context {
   explicit Context(const Environment& environment);
