@@ -43,6 +43,9 @@ class FaultCalls final : public symlinks::SystemCalls {
   int rename(int a, const char* b, int c, const char* e, unsigned f) override {
     return run(f == 0 ? "rename" : "renameat2", b, [&] { return SystemCalls::rename(a, b, c, e, f); });
   }
+  int link(int d, const char* a, const char* b) override {
+    return run("link", a, [&] { return SystemCalls::link(d, a, b); });
+  }
   int unlink(int d, const char* n, int f) override {
     return run("unlink", n, [&] { return SystemCalls::unlink(d, n, f); });
   }

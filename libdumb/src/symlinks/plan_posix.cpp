@@ -47,9 +47,8 @@ class RewriteSink final : public LinkSink {
     const Rewritten found = rewrite_link(plan_.rewriter, target, spelled_, on_disk_, name, result_);
     if (found.kind == Rewritten::Kind::unchanged) {
       ++unchanged_;
-    } else if (found.kind == Rewritten::Kind::refused) {
-      failed(join_path(spelled_, name), found.number,
-             "rewrite the target to \"" + result_.substr(0, 200) + "\"");
+    } else if (found.kind == Rewritten::Kind::refused && plan_.include_broken) {
+      refuse(name, result_, found.number);
     } else if (counts_only_) {
       ++changed_;
       if (kept_ < plan_.limit) {
@@ -59,7 +58,7 @@ class RewriteSink final : public LinkSink {
     } else if (by_rules_alone_) {
       write(here, name, target, result_);
     } else {
-      links_.push_back({std::string(name), std::string(target), result_, found.rule});
+      links_.push_back({std::string(name), std::string(target), result_, found.rule, found.number});
     }
     if (links_.size() >= 512) settle(here);
   }
@@ -84,6 +83,7 @@ class RewriteSink final : public LinkSink {
   void end() override { flush(); }
 
   void failed(const std::string& path, int number, std::string_view what) override {
+    if (what == "read link") ++scanned_;
     const std::lock_guard lock(plan_.mutex);
     keep(plan_.report.errors, plan_.report.errors_total, plan_.limit, error_item(path, number, what));
   }
@@ -94,7 +94,20 @@ class RewriteSink final : public LinkSink {
     std::string target;
     std::string result;
     std::size_t rule;
+    int number;  ///< why it cannot have that target; 0 when it can
   };
+
+  void refuse(std::string_view name, const std::string& result, int number) {
+    failed(join_path(spelled_, name), number, "rewrite the target to \"" + result.substr(0, 200) + "\"");
+  }
+
+  /// Tells of links that lead to something, but cannot have their new target.
+  void drop_refused() {
+    std::erase_if(links_, [&](const Found& link) {
+      if (link.number != 0) refuse(link.name, link.result, link.number);
+      return link.number != 0;
+    });
+  }
 
   void enter(const WalkedDirectory& here) {
     if (&here.tree != tree_) {
@@ -142,7 +155,10 @@ class RewriteSink final : public LinkSink {
 
   void settle(const WalkedDirectory& here) {
     if (links_.empty()) return;
-    if (!plan_.include_broken) drop_broken(here);
+    if (!plan_.include_broken) {
+      drop_broken(here);
+      drop_refused();
+    }
     if (plan_.verify) verify(here);
     if (plan_.journal != nullptr) {
       for (const Found& link : links_) write(here, link.name, link.target, link.result);

@@ -41,6 +41,20 @@ int walk_beneath(int directory, const char* path, int flags, mode_t mode) {
   }
 }
 
+int open_with(int directory, const char* path, open_how& how) {
+  return static_cast<int>(
+      answer(::syscall(SYS_openat2, directory, *path == '\0' ? "." : path, &how, sizeof how)));
+}
+
+/// Whether openat2 answers EPERM whatever it is asked: filters of older containers do not know it.
+bool is_refused() {
+  open_how how{};
+  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  const int fd = open_with(AT_FDCWD, "/", how);
+  if (fd >= 0) ::close(fd);
+  return fd == -EPERM;
+}
+
 }  // namespace
 
 int SystemCalls::open(int directory, const char* path, int flags, mode_t mode) {
@@ -54,9 +68,11 @@ int SystemCalls::open_beneath(int directory, const char* path, int flags, Links 
     how.flags = static_cast<std::uint64_t>(static_cast<unsigned>(flags | O_CLOEXEC));
     how.mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? mode : 0;
     how.resolve = RESOLVE_BENEATH | (links == Links::refused ? RESOLVE_NO_SYMLINKS : RESOLVE_NO_MAGICLINKS);
-    const auto fd = ::syscall(SYS_openat2, directory, *path == '\0' ? "." : path, &how, sizeof how);
-    if (fd >= 0) return static_cast<int>(fd);
-    if (errno != ENOSYS) return -errno;
+    // A rename somewhere else while a ".." is resolved is to be tried again.
+    int fd = -EAGAIN;
+    for (int attempt = 0; fd == -EAGAIN && attempt < 100; ++attempt) fd = open_with(directory, path, how);
+    if (fd == -EAGAIN) return -EBUSY;
+    if (fd != -ENOSYS && (fd != -EPERM || !is_refused())) return fd;
     missing = true;
   }
   return walk_beneath(directory, path, flags, mode);
@@ -81,6 +97,10 @@ int SystemCalls::make_link(const char* target, int directory, const char* name) 
 int SystemCalls::rename(int from_directory, const char* from, int to_directory, const char* to,
                         unsigned flags) {
   return answer(static_cast<int>(::syscall(SYS_renameat2, from_directory, from, to_directory, to, flags)));
+}
+
+int SystemCalls::link(int directory, const char* from, const char* to) {
+  return answer(::linkat(directory, from, directory, to, 0));
 }
 
 int SystemCalls::unlink(int directory, const char* name, int flags) {

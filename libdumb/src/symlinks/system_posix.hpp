@@ -23,6 +23,8 @@ class SystemCalls {
   virtual int stat(int directory, const char* name, struct stat* info, int flags);
   virtual int make_link(const char* target, int directory, const char* name);
   virtual int rename(int from_directory, const char* from, int to_directory, const char* to, unsigned flags);
+  /// A second name for a file.
+  virtual int link(int directory, const char* from, const char* to);
   virtual int unlink(int directory, const char* name, int flags);
   virtual int make_directory(int directory, const char* name, mode_t mode);
   /// "" is the directory itself.

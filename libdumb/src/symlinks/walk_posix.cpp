@@ -191,7 +191,11 @@ class Walk {
       }
       if (type == DT_UNKNOWN) {
         struct stat info {};
-        if (context_.calls.stat(here.fd, name, &info, AT_SYMLINK_NOFOLLOW) < 0) continue;
+        const int seen = context_.calls.stat(here.fd, name, &info, AT_SYMLINK_NOFOLLOW);
+        if (seen < 0) {
+          if (seen != -ENOENT) sink.failed(join_path(spelled(here.tree, here.path), name), -seen, "inspect");
+          continue;
+        }
         type = S_ISLNK(info.st_mode) ? DT_LNK : S_ISDIR(info.st_mode) ? DT_DIR : DT_REG;
       }
       if (type == DT_DIR && deeper_wanted) below.names.append(name, std::strlen(name) + 1);
