@@ -64,6 +64,16 @@ Done Applier::at_destination(const Change& change, Directory& directory, const s
   return ops_.create(directory, name, *change.new_target, owner, entry);
 }
 
+/// The second half of a two-step move cannot be done: its first half goes, so that the link is as it was.
+Done Applier::take_back(const Change& change, Directory& directory, const std::string& name,
+                        std::uint64_t entry) {
+  if (change.replaced_target) {
+    return ops_.replace(directory, name, *change.new_target, *change.replaced_target, change.replaced_owner,
+                        entry);
+  }
+  return ops_.remove(directory, name, *change.new_target, entry);
+}
+
 Done Applier::apply_transfer(const Change& change, std::uint64_t entry) {
   auto source = places_.state(change.path);
   if (!source) return {Kind::failed, source.error().code().value(), "read link"};
@@ -80,10 +90,15 @@ Done Applier::apply_transfer(const Change& change, std::uint64_t entry) {
     if (made.kind != Kind::done || change.kind == Change::Kind::copy) return made;
   }
   Directory* from = places_.parent_of(change.path, number);
-  if (from == nullptr) return {Kind::failed, number, "open the directory of the link"};
-  touched(*from);
-  if (!plain) return ops_.remove(*from, name, *change.old_target, entry);
-  return ops_.move(*from, name, *to, goal, *change.old_target, change.replaced_target, entry);
+  Done moved{Kind::failed, number, "open the directory of the link"};
+  if (from != nullptr) {
+    touched(*from);
+    moved = plain ? ops_.move(*from, name, *to, goal, *change.old_target, change.replaced_target, entry)
+                  : ops_.remove(*from, name, *change.old_target, entry);
+  }
+  if (plain || moved.kind == Kind::done) return moved;
+  const Done back = take_back(change, *to, goal, entry);
+  return back.kind == Kind::failed ? back : moved;
 }
 
 Done Applier::finish(const Change& change, const std::string& left, std::uint64_t entry) {

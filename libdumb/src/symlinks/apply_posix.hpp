@@ -32,12 +32,15 @@ class Places {
   Result<LinkState> state(std::string_view path);
   /// Appends the directories that are missing above `path`, shallowest first.
   void missing_above(std::string_view path, std::vector<std::string>& missing);
-  /// Removes an empty directory.
-  void remove_directory(const std::string& path);
+  /// Removes an empty directory, if it lies in a tree or a tree lies in it; false for any other.
+  bool remove_directory(const std::string& path);
   /// Which tree a path lies in; null when in none.
   Tree* tree_of(std::string_view path);
   const Context& context() const noexcept { return context_; }
-  void forget() { recent_.clear(); }
+  void forget() {
+    recent_.clear();
+    next_ = 0;  // what parent_of() hands out next must stay through the call after it
+  }
 
  private:
   struct Recent {
@@ -77,6 +80,7 @@ class Applier {
   Done apply_transfer(const Change& change, std::uint64_t entry);
   Done at_destination(const Change& change, Directory& directory, const std::string& name,
                       std::uint64_t entry);
+  Done take_back(const Change& change, Directory& directory, const std::string& name, std::uint64_t entry);
   void touched(const Directory& directory);
 
   Places& places_;

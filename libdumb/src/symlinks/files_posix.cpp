@@ -5,7 +5,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <dumb/base/text.hpp>
 #include <dumb/symlinks/bytes.hpp>
@@ -38,15 +37,26 @@ Result<UniqueFd> open_base(const Context& context, const ManifestPlace& place) {
   return UniqueFd(fd);
 }
 
+/// A new directory is there after a power cut only when its parent is synced.
+Result<void> sync_directory(const Context& context, int at, const char* path) {
+  const int fd = context.calls.open(at, path, O_RDONLY | O_DIRECTORY, 0);
+  if (fd < 0) return failed(-fd, "open the directory above", path);
+  const UniqueFd held(fd);
+  const int done = context.calls.sync(fd);
+  return done < 0 ? Result<void>(failed(-done, "sync the directory above", path)) : Result<void>();
+}
+
 Result<void> make_base(const Context& context, const std::string& path) {
-  const int made = context.calls.make_directory(AT_FDCWD, path.c_str(), 0755);
-  if (made >= 0 || made == -EEXIST) return {};
+  int made = context.calls.make_directory(AT_FDCWD, path.c_str(), 0755);
+  if (made == -EEXIST) return {};
   const std::string_view parent = parent_path(path);
-  if (made != -ENOENT || parent.empty() || parent == path) return failed(-made, "create directory", path);
-  if (auto above = make_base(context, std::string(parent)); !above) return above;
-  const int again = context.calls.make_directory(AT_FDCWD, path.c_str(), 0755);
-  if (again < 0 && again != -EEXIST) return failed(-again, "create directory", path);
-  return {};
+  if (made == -ENOENT && !parent.empty() && parent != path) {
+    if (auto above = make_base(context, std::string(parent)); !above) return above;
+    made = context.calls.make_directory(AT_FDCWD, path.c_str(), 0755);
+    if (made == -EEXIST) return {};
+  }
+  if (made < 0) return failed(-made, "create directory", path);
+  return sync_directory(context, AT_FDCWD, std::string(parent).c_str());
 }
 
 }  // namespace
@@ -92,8 +102,12 @@ Result<UniqueFd> open_manifest_directory(const Context& context, const ManifestP
     };
     int next = open();
     if (next == -ENOENT) {
-      const int made = context.calls.make_directory(held ? held.get() : root, part.c_str(), 0755);
+      const int above = held ? held.get() : root;
+      const int made = context.calls.make_directory(above, part.c_str(), 0755);
       if (made < 0 && made != -EEXIST) return failed(-made, "create directory of", place.path());
+      if (made >= 0) {
+        if (auto done = sync_directory(context, above, "."); !done) return done.error();
+      }
       next = open();
     }
     if (next < 0) return opening_failed(place, -next);
@@ -117,18 +131,17 @@ Result<std::size_t> FileSource::read(char* buffer, std::size_t size) {
 }
 
 DurableFile::DurableFile(SystemCalls& calls, UniqueFd directory, std::string name)
-    : calls_(calls), directory_(std::move(directory)), name_(std::move(name)) {
-  static std::atomic<unsigned> counter{0};
-  // Long names are cut so that the temporary one fits into 255 bytes.
-  temporary_ = "." + name_.substr(0, 200) + "." + std::to_string(::getpid()) + "-" +
-               std::to_string(counter++) + ".tmp";
-}
+    : calls_(calls), directory_(std::move(directory)), name_(std::move(name)) {}
 
 Result<std::unique_ptr<DurableFile>> DurableFile::create(SystemCalls& calls, UniqueFd directory,
                                                          std::string name) {
   std::unique_ptr<DurableFile> file(new DurableFile(calls, std::move(directory), std::move(name)));
-  const int fd = calls.open(file->directory_.get(), file->temporary_.c_str(),
-                            O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+  int fd = -EEXIST;
+  for (int attempt = 0; fd == -EEXIST && attempt < 100; ++attempt) {
+    file->temporary_ = temporary_file_name(file->name_);
+    fd = calls.open(file->directory_.get(), file->temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
+                    0644);
+  }
   if (fd < 0) return failed(-fd, "create", file->name_);
   file->fd_.reset(fd);
   struct stat info {};
@@ -159,21 +172,29 @@ Result<void> DurableFile::append(std::string_view bytes) {
   return buffer_.size() >= chunk ? flush() : Result<void>();
 }
 
+int DurableFile::rename_here(const std::string& from, const std::string& to) {
+  return calls_.rename(directory_.get(), from.c_str(), directory_.get(), to.c_str(), 0);
+}
+
+/// The file that stands gets a second name, so that it is never away from its first; where there are no
+/// second names it moves.
+int DurableFile::keep_previous() {
+  const std::string kept = name_.substr(0, name_.size() - 5) + ".prev.json";
+  const std::string second = temporary_file_name(name_);
+  const int linked = calls_.link(directory_.get(), name_.c_str(), second.c_str());
+  if (linked == -ENOENT) return 0;
+  const int moved = linked < 0 ? rename_here(name_, kept) : rename_here(second, kept);
+  if (moved < 0 && linked >= 0) calls_.unlink(directory_.get(), second.c_str(), 0);
+  return moved == -ENOENT ? 0 : moved;
+}
+
 Result<void> DurableFile::commit(Previous previous) {
   if (auto done = flush(); !done) return done;
   if (const int done = calls_.sync(fd_.get()); done < 0) return failed(-done, "sync", name_);
-  int renamed = -ENOENT;
   if (previous == Previous::keep) {
-    renamed =
-        calls_.rename(directory_.get(), temporary_.c_str(), directory_.get(), name_.c_str(), RENAME_EXCHANGE);
-    if (renamed >= 0) {
-      const std::string kept = name_.substr(0, name_.size() - 5) + ".prev.json";
-      calls_.rename(directory_.get(), temporary_.c_str(), directory_.get(), kept.c_str(), 0);
-    }
+    if (const int kept = keep_previous(); kept < 0) return failed(-kept, "keep the previous", name_);
   }
-  if (renamed < 0) {
-    renamed = calls_.rename(directory_.get(), temporary_.c_str(), directory_.get(), name_.c_str(), 0);
-  }
+  const int renamed = rename_here(temporary_, name_);
   if (renamed < 0) return failed(-renamed, "replace", name_);
   committed_ = true;
   if (const int done = calls_.sync(directory_.get()); done < 0)
@@ -186,6 +207,22 @@ std::string new_run_id() {
   while (::getrandom(bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes)) {
   }
   return text::hex_encode(std::string_view(reinterpret_cast<const char*>(bytes), sizeof bytes));
+}
+
+std::string temporary_file_name(std::string_view name) {
+  // Random, because a process id comes again: in a container after each restart. Long names are cut so that
+  // this one fits into 255 bytes.
+  return ".dumb-" + std::string(name.substr(0, 200)) + "." + new_run_id() + ".tmp";
+}
+
+bool is_temporary_file(std::string_view name) {
+  constexpr std::string_view head = ".dumb-";
+  constexpr std::string_view tail = ".tmp";
+  if (!name.starts_with(head) || !name.ends_with(tail) || name.size() < head.size() + tail.size() + 10) {
+    return false;
+  }
+  const std::string_view number = name.substr(name.size() - tail.size() - 9, 9);
+  return number.front() == '.' && number.find_first_not_of("0123456789abcdef", 1) == std::string_view::npos;
 }
 
 std::string compact_time(WallTime time) {

@@ -56,6 +56,8 @@ class DurableFile {
  private:
   DurableFile(SystemCalls& calls, UniqueFd directory, std::string name);
   Result<void> flush();
+  int keep_previous();
+  int rename_here(const std::string& from, const std::string& to);
 
   SystemCalls& calls_;
   UniqueFd directory_;
@@ -69,6 +71,9 @@ class DurableFile {
 
 /// Eight random hexadecimal digits.
 std::string new_run_id();
+/// The name a manifest has while it is written; nothing else has one of this form.
+std::string temporary_file_name(std::string_view name);
+bool is_temporary_file(std::string_view name);
 /// "20260301T051000Z".
 std::string compact_time(WallTime time);
 
@@ -78,6 +83,8 @@ struct RunRecord {
   std::string owner;
   std::string operation;
   std::string manifest;  ///< as requests spell it
+  /// The trees, as spelled, that an attempt to settle the run could not reach; empty before the first one.
+  std::vector<std::string> left{};
 };
 Result<void> write_run_record(const Context& context, const RunRecord& record);
 Result<void> remove_run_record(const Context& context, const std::string& run_id);

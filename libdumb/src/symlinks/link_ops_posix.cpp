@@ -86,13 +86,34 @@ Done LinkOps::fresh(const Directory& directory, const std::string& temporary, co
   return {};
 }
 
+/// Renames to a name that nothing has. Where the file system cannot do that in one step the name is looked at
+/// first.
+int LinkOps::rename_to_free(int directory, const std::string& from, const std::string& to) {
+  const int renamed = calls_.rename(directory, from.c_str(), directory, to.c_str(), RENAME_NOREPLACE);
+  if (!unsupported(renamed)) return renamed;
+  const auto there = look_at(calls_, directory, to);
+  if (!there) return -there.error().code().value();
+  if (there->kind != LinkState::Kind::absent) return -EEXIST;
+  return calls_.rename(directory, from.c_str(), directory, to.c_str(), 0);
+}
+
 /// What came out of the exchange is not what was expected: the two go back to their places.
 Done LinkOps::put_back(int directory, const std::string& name, const std::string& temporary) {
   int back = calls_.rename(directory, temporary.c_str(), directory, name.c_str(), RENAME_EXCHANGE);
-  if (back == -ENOENT || unsupported(back)) {
-    back = calls_.rename(directory, temporary.c_str(), directory, name.c_str(), RENAME_NOREPLACE);
-  }
+  if (back == -ENOENT || unsupported(back)) back = rename_to_free(directory, temporary, name);
   return back < 0 ? failed(back, "put back what was changed meanwhile") : Done{Kind::changed};
+}
+
+/// Gives what is somebody else's a name that walks and people see.
+Done LinkOps::keep_visible(int directory, const std::string& name, const std::string& temporary,
+                           std::string& kept_as) {
+  constexpr std::size_t room = 200;  // of the 255 bytes of a name
+  const std::string visible =
+      name.substr(0, room) + "." + temporary.substr(temporary.find('-') + 1) + ".kept";
+  const int renamed = rename_to_free(directory, temporary, visible);
+  if (renamed < 0) return failed(renamed, "keep what was changed meanwhile");
+  kept_as = visible;
+  return {};
 }
 
 /// For file systems without an exchange: the link is looked at once more, then replaced.
@@ -121,9 +142,19 @@ Done LinkOps::replace(const Directory& at, const std::string& name, const std::s
   }
   if (!holds(fd, temporary, from)) {
     const Done back = put_back(fd, name, temporary);
-    // Only our own link is removed: if somebody was at the name again, it is theirs that is here now.
-    if (holds(fd, temporary, to)) calls_.unlink(fd, temporary.c_str(), 0);
-    return back;
+    const auto left = look_at(calls_, fd, temporary);
+    if (left && left->is(to)) {
+      calls_.unlink(fd, temporary.c_str(), 0);
+      return back;
+    }
+    if (back.kind != Kind::changed || !left || left->kind == LinkState::Kind::absent) return back;
+    // Somebody was at the name again: theirs is the newer one and goes back, what it took the place of stays
+    // in sight.
+    std::string kept_as;
+    put_back(fd, name, temporary);
+    const Done kept = keep_visible(fd, name, temporary, kept_as);
+    return kept.kind == Kind::done ? failed(-EEXIST, "replace a link that was changed twice meanwhile")
+                                   : kept;
   }
   const int removed = calls_.unlink(fd, temporary.c_str(), 0);
   if (removed >= 0) return {};
@@ -164,6 +195,31 @@ Done LinkOps::remove(const Directory& at, const std::string& name, const std::st
   return ours ? failed(removed, "remove link") : Done{Kind::changed};
 }
 
+/// Whether two names are of one link.
+bool LinkOps::are_one(int from, const std::string& name, int to, const std::string& destination) {
+  struct stat a {};
+  struct stat b {};
+  return calls_.stat(from, name.c_str(), &a, AT_SYMLINK_NOFOLLOW) >= 0 &&
+         calls_.stat(to, destination.c_str(), &b, AT_SYMLINK_NOFOLLOW) >= 0 && a.st_dev == b.st_dev &&
+         a.st_ino == b.st_ino;
+}
+
+/// For file systems that know only the plain rename: it is one step as well and keeps the link itself, so the
+/// destination is looked at just before.
+Done LinkOps::move_plainly(const Directory& from, const std::string& name, const Directory& to,
+                           const std::string& destination, const std::string& target,
+                           const std::optional<std::string>& replaced, std::uint64_t entry) {
+  const auto there = look_at(calls_, to.fd.get(), destination);
+  if (!there) return {Kind::failed, there.error().code().value(), "look at the destination"};
+  if (!there->is(replaced)) return {replaced ? Kind::changed : Kind::exists};
+  // A rename between two names of one link does nothing.
+  if (replaced && are_one(from.fd.get(), name, to.fd.get(), destination))
+    return remove(from, name, target, entry);
+  const int renamed = calls_.rename(from.fd.get(), name.c_str(), to.fd.get(), destination.c_str(), 0);
+  if (renamed == -ENOENT) return {Kind::changed};
+  return renamed < 0 ? failed(renamed, "move link") : Done{};
+}
+
 Done LinkOps::move(const Directory& from, const std::string& name, const Directory& to,
                    const std::string& destination, const std::string& target,
                    const std::optional<std::string>& replaced, std::uint64_t entry) {
@@ -172,11 +228,7 @@ Done LinkOps::move(const Directory& from, const std::string& name, const Directo
   if (!holds(source, name, target)) return {Kind::changed};
   const unsigned how = replaced ? RENAME_EXCHANGE : RENAME_NOREPLACE;
   const int renamed = calls_.rename(source, name.c_str(), goal, destination.c_str(), how);
-  if (unsupported(renamed)) {
-    const Done made = replaced ? replace(to, destination, *replaced, target, std::nullopt, entry)
-                               : create(to, destination, target, std::nullopt, entry);
-    return made.kind == Kind::done ? remove(from, name, target, entry) : made;
-  }
+  if (unsupported(renamed)) return move_plainly(from, name, to, destination, target, replaced, entry);
   if (renamed == -EEXIST) return {Kind::exists};
   if (renamed == -ENOENT) return {Kind::changed};
   if (renamed < 0) return failed(renamed, "move link");
@@ -191,7 +243,8 @@ Done LinkOps::move(const Directory& from, const std::string& name, const Directo
   return back < 0 ? failed(back, "put back what was changed meanwhile") : Done{Kind::changed};
 }
 
-Done LinkOps::settle(int directory, const std::string& name, const Change& change, std::uint64_t entry) {
+Done LinkOps::settle(int directory, const std::string& name, const Change& change, std::uint64_t entry,
+                     std::string& kept_as) {
   const std::string& temporary = temporary_of(entry);
   auto there = look_at(calls_, directory, temporary);
   if (!there) return {Kind::failed, there.error().code().value(), "look at the temporary link"};
@@ -201,13 +254,25 @@ Done LinkOps::settle(int directory, const std::string& name, const Change& chang
     const int removed = calls_.unlink(directory, temporary.c_str(), 0);
     return removed < 0 && removed != -ENOENT ? failed(removed, "remove the temporary link") : Done{};
   }
-  const Done back = put_back(directory, name, temporary);
-  if (back.kind == Kind::failed) return back;
-  there = look_at(calls_, directory, temporary);
-  if (there && (known(change.old_target) || known(change.new_target) || known(change.replaced_target))) {
-    calls_.unlink(directory, temporary.c_str(), 0);
+  const auto at_name = look_at(calls_, directory, name);
+  if (!at_name) return {Kind::failed, at_name.error().code().value(), "look at the link"};
+  if (at_name->kind == LinkState::Kind::absent) {
+    const int back = rename_to_free(directory, temporary, name);
+    if (back >= 0) return {};
+    if (back != -EEXIST) return failed(back, "put back what was changed meanwhile");
+  } else if (change.new_target && at_name->is(change.new_target)) {  // ours: the two change places
+    const Done back = put_back(directory, name, temporary);
+    if (back.kind == Kind::failed && back.number != EEXIST) return back;
+    there = look_at(calls_, directory, temporary);
+    if (!there) return {Kind::failed, there.error().code().value(), "look at the temporary link"};
+    if (there->kind == LinkState::Kind::absent) return {};
+    if (known(change.new_target)) {
+      const int removed = calls_.unlink(directory, temporary.c_str(), 0);
+      return removed < 0 ? failed(removed, "remove the temporary link") : Done{};
+    }
+    put_back(directory, name, temporary);  // somebody was faster
   }
-  return {};
+  return keep_visible(directory, name, temporary, kept_as);
 }
 
 }  // namespace dumb::symlinks

@@ -44,15 +44,25 @@ class LinkOps {
             const std::string& destination, const std::string& target,
             const std::optional<std::string>& replaced, std::uint64_t entry);
 
-  /// SYM-77: what an interrupted step left at the temporary name in the directory of `name`.
-  Done settle(int directory, const std::string& name, const Change& change, std::uint64_t entry);
+  /// SYM-77: what an interrupted step left at the temporary name in the directory of `name`. `kept_as`
+  /// receives the name of somebody else's link or file that could not go back to its own, because another
+  /// one stands there now.
+  Done settle(int directory, const std::string& name, const Change& change, std::uint64_t entry,
+              std::string& kept_as);
 
  private:
   Done fresh(const Directory& directory, const std::string& temporary, const std::string& to,
              const std::optional<Ownership>& owner, const std::string* like);
   Done replace_plainly(int directory, const std::string& name, const std::string& temporary,
                        const std::string& from);
+  Done move_plainly(const Directory& from, const std::string& name, const Directory& to,
+                    const std::string& destination, const std::string& target,
+                    const std::optional<std::string>& replaced, std::uint64_t entry);
+  bool are_one(int from, const std::string& name, int to, const std::string& destination);
   Done put_back(int directory, const std::string& name, const std::string& temporary);
+  Done keep_visible(int directory, const std::string& name, const std::string& temporary,
+                    std::string& kept_as);
+  int rename_to_free(int directory, const std::string& from, const std::string& to);
   bool holds(int directory, const std::string& name, const std::string& target);
   /// Valid until the next call with another entry.
   const std::string& temporary_of(std::uint64_t entry);

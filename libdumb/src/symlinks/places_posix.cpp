@@ -182,15 +182,26 @@ void Places::missing_above(std::string_view path, std::vector<std::string>& miss
   missing.insert(missing.end(), found.rbegin(), found.rend());
 }
 
-void Places::remove_directory(const std::string& path) {
-  int number = 0;
-  Directory* parent = parent_of(path, number);
-  if (parent != nullptr) {
-    context_.calls.unlink(parent->fd.get(), std::string(base_name(path)).c_str(), AT_REMOVEDIR);
-    return;
+bool Places::remove_directory(const std::string& path) {
+  const std::string name(base_name(path));
+  const auto within = [&](const Tree& tree) { return path != tree.spelled && is_within(path, tree.spelled); };
+  if (std::any_of(trees_.begin(), trees_.end(), within)) {
+    int number = 0;
+    const Directory* parent = parent_of(path, number);
+    if (parent != nullptr) context_.calls.unlink(parent->fd.get(), name.c_str(), AT_REMOVEDIR);
+    return true;
   }
-  // A root, or what was made above it.
-  context_.calls.unlink(AT_FDCWD, context_.on_disk(path).c_str(), AT_REMOVEDIR);
+  // A root, or what was made above it: the way there may lead through links, as that to a root, but not to
+  // where no root may be.
+  const auto above = [&](const Tree& tree) { return is_within(tree.spelled, path); };
+  if (std::none_of(trees_.begin(), trees_.end(), above)) return false;
+  const std::string parent = real_path(context_.on_disk(parent_path(path)));
+  const std::string real = join_path(parent, name);
+  if (is_denied(context_.environment.root.unmap(real).native())) return false;
+  const UniqueFd held(
+      std::max(context_.calls.open(AT_FDCWD, parent.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW, 0), -1));
+  if (held) context_.calls.unlink(held.get(), name.c_str(), AT_REMOVEDIR);
+  return true;
 }
 
 }  // namespace dumb::symlinks

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <dumb/base/atomic_file.hpp>
 #include <dumb/base/json.hpp>
+#include <dumb/base/text.hpp>
 #include <filesystem>
 #include <system_error>
 
@@ -37,6 +38,11 @@ Result<void> write_run_record(const Context& context, const RunRecord& record) {
   object["operation"] = record.operation;
   object["manifest"] = record.manifest;
   object["state"] = "applying";
+  if (!record.left.empty()) {
+    json::array left;
+    for (const std::string& tree : record.left) left.emplace_back(text::base64_encode(tree));
+    object["left_b64"] = std::move(left);
+  }
   if (auto done = (*file)->append(jsonx::print_compact(object)); !done) return done;
   return (*file)->commit(DurableFile::Previous::drop);
 }
@@ -63,8 +69,15 @@ std::vector<RunRecord> read_run_records(const Context& context) {
     const auto value = jsonx::parse(*text);
     if (!value || !value->is_object()) continue;
     const json::object& object = value->as_object();
-    records.push_back({jsonx::string_at(object, "run_id"), jsonx::string_at(object, "owner"),
-                       jsonx::string_at(object, "operation"), jsonx::string_at(object, "manifest")});
+    RunRecord record{jsonx::string_at(object, "run_id"), jsonx::string_at(object, "owner"),
+                     jsonx::string_at(object, "operation"), jsonx::string_at(object, "manifest")};
+    if (const json::value* left = object.if_contains("left_b64"); left != nullptr && left->is_array()) {
+      for (const json::value& tree : left->as_array()) {
+        const auto bytes = text::base64_decode(tree.is_string() ? std::string_view(tree.as_string()) : "");
+        if (bytes && !bytes->empty()) record.left.push_back(*bytes);
+      }
+    }
+    records.push_back(std::move(record));
   }
   std::sort(records.begin(), records.end(),
             [](const RunRecord& a, const RunRecord& b) { return a.run_id < b.run_id; });

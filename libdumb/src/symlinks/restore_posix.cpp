@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <dumb/symlinks/bytes.hpp>
 #include <dumb/symlinks/operations.hpp>
 #include <dumb/symlinks/paths.hpp>
@@ -71,12 +72,15 @@ void count(RestoreReport& report, Meter& meter, const Change& change, const Done
 }
 
 /// Directories the undone run had made go when they are empty, deepest first.
-void remove_created(RestorePlan& plan) {
+void remove_created(RestorePlan& plan, RestoreReport& report) {
   const auto& created = plan.manifest().contents.created_dirs;
   plan.places().forget();
   for (auto path = created.rbegin(); path != created.rend(); ++path) {
-    if (!path->starts_with('/') || has_dotdot(*path) || is_denied(*path)) continue;
-    plan.places().remove_directory(*path);
+    const bool good = path->starts_with('/') && !has_dotdot(*path) && !is_denied(*path) &&
+                      path->find('\0') == std::string::npos;
+    if (good && plan.places().remove_directory(*path)) continue;
+    keep(report.errors, report.errors_total, most_errors,
+         error_item(*path, EPERM, "remove a directory that the manifest's roots do not hold"));
   }
 }
 
@@ -103,7 +107,7 @@ Result<void> apply(const Context& context, RestorePlan& plan, Journal& journal, 
   } else {
     report.aborted = errno_name(applied.error().code().value());
   }
-  if (plan.is_undo() && !report.aborted && !report.cancelled) remove_created(plan);
+  if (plan.is_undo() && !report.aborted && !report.cancelled) remove_created(plan, report);
   if (auto closed = journal.close(); !closed && !report.aborted) {
     report.aborted = errno_name(closed.error().code().value());
   }
@@ -156,7 +160,7 @@ Result<RestoreReport> restore(const Environment& environment, const RestoreReque
   } else if (planned > 0) {
     if (auto done = apply(context, plan, *journal, report, meter, control); !done) return done.error();
   } else if (plan.is_undo()) {
-    remove_created(plan);
+    remove_created(plan, report);
   }
   meter.update([&](Progress& progress) {
     progress.processed = report.total_entries;
