@@ -37,11 +37,15 @@ Result<UniqueFd> open_base(const Context& context, const ManifestPlace& place) {
   return UniqueFd(fd);
 }
 
-/// A new directory is there after a power cut only when its parent is synced.
-Result<void> sync_directory(const Context& context, int at, const char* path) {
+/// A new directory is there after a power cut only when its parent is synced, and open to all whatever the
+/// mask of the process.
+Result<void> settle_directory(const Context& context, int at, const char* path, const std::string& name) {
   const int fd = context.calls.open(at, path, O_RDONLY | O_DIRECTORY, 0);
   if (fd < 0) return failed(-fd, "open the directory above", path);
   const UniqueFd held(fd);
+  const UniqueFd made(
+      std::max(context.calls.open(fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0), -1));
+  if (made) context.calls.set_mode(made.get(), 0755);
   const int done = context.calls.sync(fd);
   return done < 0 ? Result<void>(failed(-done, "sync the directory above", path)) : Result<void>();
 }
@@ -56,7 +60,7 @@ Result<void> make_base(const Context& context, const std::string& path) {
     if (made == -EEXIST) return {};
   }
   if (made < 0) return failed(-made, "create directory", path);
-  return sync_directory(context, AT_FDCWD, std::string(parent).c_str());
+  return settle_directory(context, AT_FDCWD, std::string(parent).c_str(), std::string(base_name(path)));
 }
 
 }  // namespace
@@ -106,7 +110,7 @@ Result<UniqueFd> open_manifest_directory(const Context& context, const ManifestP
       const int made = context.calls.make_directory(above, part.c_str(), 0755);
       if (made < 0 && made != -EEXIST) return failed(-made, "create directory of", place.path());
       if (made >= 0) {
-        if (auto done = sync_directory(context, above, "."); !done) return done.error();
+        if (auto done = settle_directory(context, above, ".", part); !done) return done.error();
       }
       next = open();
     }
@@ -144,6 +148,7 @@ Result<std::unique_ptr<DurableFile>> DurableFile::create(SystemCalls& calls, Uni
   }
   if (fd < 0) return failed(-fd, "create", file->name_);
   file->fd_.reset(fd);
+  calls.set_mode(fd, 0644);  // whatever the mask of the process
   struct stat info {};
   if (calls.stat(file->directory_.get(), "", &info, AT_EMPTY_PATH) >= 0 && info.st_uid != ::geteuid()) {
     calls.own(file->directory_.get(), file->temporary_.c_str(), info.st_uid, info.st_gid);
