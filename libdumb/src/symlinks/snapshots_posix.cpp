@@ -111,6 +111,28 @@ Environment with_directory(const Environment& environment, const std::string& di
   return out;
 }
 
+/// What a held run deletes of the held ones. The fullest stays: where no snapshot was ever trusted it may be
+/// the best there is.
+std::vector<std::string> held_to_prune(const Context& context, const SnapshotTemplate& name,
+                                       std::uint64_t count, const std::string& written) {
+  auto held = own_snapshots(context, name, Which::held);
+  if (!held) return {};
+  std::vector<SnapshotFile> files;
+  for (const auto& [file, snapshot] : *held) files.push_back(snapshot);
+  std::vector<std::string> gone = to_prune(std::move(files), count, written);
+  std::uint64_t kept = 0;
+  const ManifestFile* fullest = nullptr;
+  for (const auto& [file, snapshot] : *held) {
+    if (std::find(gone.begin(), gone.end(), file.path) == gone.end()) {
+      kept = std::max(kept, file.size_bytes);
+    } else if (fullest == nullptr || file.size_bytes > fullest->size_bytes) {
+      fullest = &file;
+    }
+  }
+  if (fullest != nullptr && fullest->size_bytes > kept) std::erase(gone, fullest->path);
+  return gone;
+}
+
 /// The same without what a listing shows, newest first.
 Result<std::vector<SnapshotFile>> files_of(const Context& context, const SnapshotTemplate& name,
                                            Which which) {
@@ -253,8 +275,8 @@ Result<ScheduledReport> take_scheduled_snapshot(const Environment& given, const 
   report.backup = std::move(*taken);
   report.held = held_because(judge(context, report.backup, *own));
   if (report.held) {
-    auto held = files_of(context, *name, Which::held);
-    if (held) delete_all(context, to_prune(*held, scheduled.retention_count, request.backup_path), report);
+    delete_all(context, held_to_prune(context, *name, scheduled.retention_count, request.backup_path),
+               report);
     return report;
   }
   if (auto placed = put_in_place(context, request.backup_path, wanted); !placed) return placed.error();
