@@ -27,7 +27,7 @@ symlinks::Environment link_environment(const config::Snapshot& config, const Roo
   out.service_directories = service_directories(config);
   out.more_default_roots = more_default_roots(config);
   for (const config::BlockRef& ref : config.blocks()) {
-    if (!ref.enabled) continue;
+    // A disabled service counts as well: the links to what it mounted are there.
     const json::object& block = config.block(ref);
     if (ref.config_key == "decypharr") {
       const auto own = file::read(root.map(jsonx::string_at(block, "config_file")));
