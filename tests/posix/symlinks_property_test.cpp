@@ -1,4 +1,5 @@
 // The eight properties of section 14 of the specification on random trees.
+#include <algorithm>
 #include <atomic>
 #include <dumb/symlinks/rules.hpp>
 #include <random>
@@ -147,6 +148,57 @@ void check_manifests(const Farm& farm) {
   }
 }
 
+/// Notes every call that would follow a link below a root.
+class FollowWatch final : public SystemCalls {
+ public:
+  FollowWatch(std::string disk, std::vector<std::string> roots) : disk_(std::move(disk)) {
+    for (const std::string& root : roots) roots_.push_back(disk_ + root);
+  }
+  std::vector<std::string> followed;
+
+  int open(int directory, const char* path, int flags, mode_t mode) override {
+    const bool itself = std::string_view(path) == ".";
+    if (!itself && (flags & O_NOFOLLOW) == 0) watch("open", directory, path);
+    return SystemCalls::open(directory, path, flags, mode);
+  }
+  int open_beneath(int directory, const char* path, int flags, Links links, mode_t mode) override {
+    if (links == Links::inside && *path != '\0') watch("open_beneath", directory, path);
+    return SystemCalls::open_beneath(directory, path, flags, links, mode);
+  }
+  int stat(int directory, const char* name, struct stat* info, int flags) override {
+    const std::string_view at(name);
+    if ((flags & AT_SYMLINK_NOFOLLOW) == 0 && !at.empty() && at != "..") watch("stat", directory, name);
+    return SystemCalls::stat(directory, name, info, flags);
+  }
+  int make_directory(int directory, const char* name, mode_t mode) override {
+    if (std::string_view(name).find('/') != std::string_view::npos) watch("mkdir", directory, name);
+    return SystemCalls::make_directory(directory, name, mode);
+  }
+  int unlink(int directory, const char* name, int flags) override {
+    if (std::string_view(name).find('/') != std::string_view::npos) watch("unlink", directory, name);
+    return SystemCalls::unlink(directory, name, flags);
+  }
+
+ private:
+  /// A root itself may be reached through links; what lies below one may not.
+  void watch(const char* call, int directory, const std::string& path) {
+    std::string place = path;
+    if (!path.starts_with('/')) {
+      char buffer[PATH_MAX];
+      const std::string link = "/proc/self/fd/" + std::to_string(directory);
+      const ssize_t size = ::readlink(link.c_str(), buffer, sizeof buffer);
+      place = std::string(buffer, static_cast<std::size_t>(std::max<ssize_t>(size, 0))) + "/" + path;
+    }
+    if (std::find(roots_.begin(), roots_.end(), place) != roots_.end()) return;
+    for (const std::string& root : roots_) {
+      if (place.starts_with(root + "/")) followed.push_back(std::string(call) + " " + place);
+    }
+  }
+
+  std::string disk_;
+  std::vector<std::string> roots_;
+};
+
 /// What differs between two trees, for people.
 std::string difference(const Tree& now, const Tree& wanted) {
   std::string out;
@@ -219,6 +271,31 @@ TEST_CASE("a second identical run changes nothing", "[symlinks][SYM-14][SYM-17]"
   }
 }
 
+TEST_CASE("a second identical run of rules and migrations moves nothing more",
+          "[symlinks][SYM-14][SYM-20][SYM-24]") {
+  int moved = 0;
+  for (int round = 0; round < rounds(); ++round) {
+    INFO("round " << round);
+    Garden garden(static_cast<std::uint32_t>(round));
+    RepairRequest request =
+        garden.farm.request({"/l", "/m"}, {{"/old", "/fresh"}, {"/older", "/fresher"}, {"/new", "/newest"}});
+    request.root_migrations = std::vector<RootMigration>{
+        garden.any(std::vector<RootMigration>{{"/l", "/n"}, {"/m", "/n"}, {"/l", "/l/in"}, {"/m", "/q/r"}})};
+    request.overwrite_existing = garden.chance();
+    request.include_broken = garden.chance();
+    const auto first = garden.farm.repair(request);
+    moved += static_cast<int>(first.moved);
+    const Tree after = garden.all();
+    const auto second = garden.farm.repair(request);  // P3
+    CHECK(second.changed == 0);
+    CHECK(second.moved == 0);
+    CHECK(second.skipped_existing_destination == first.skipped_existing_destination);
+    CHECK_FALSE(second.manifest());
+    CHECK(difference(garden.all(), after) == "");
+  }
+  CHECK(moved > rounds());
+}
+
 TEST_CASE("any links that are deleted come back from the snapshot",
           "[symlinks][SYM-30][SYM-34][SYM-38][SYM-67]") {
   for (int round = 0; round < rounds(); ++round) {
@@ -271,5 +348,36 @@ TEST_CASE("no run looks behind a link unless it was asked about targets",
     CHECK(static_cast<std::uint64_t>(links) == dry.scanned_symlinks);  // one call for each link
     garden.farm.repair(garden.farm.request({"/l"}, {{"/old", "/new"}}));
     CHECK(looks == 0);  // P7
+  }
+}
+
+TEST_CASE("no operation follows a link below a root", "[symlinks][SYM-72][SYM-82][SYM-83]") {
+  for (int round = 0; round < rounds() / 2; ++round) {
+    INFO("round " << round);
+    Garden garden(static_cast<std::uint32_t>(round));
+    FollowWatch calls(garden.farm.disk(""), {"/l", "/m", "/n", "/q", "/l/in", "/q/r"});
+    garden.farm.environment.calls = &calls;
+    BackupRequest save;  // P7
+    save.roots = {"/l", "/m"};
+    save.backup_path = "s.json";
+    save.check_targets = false;
+    REQUIRE(backup(garden.farm.environment, save));
+    RepairRequest request = garden.request();
+    request.include_broken = true;
+    request.dry_run = false;
+    const auto done = repair(garden.farm.environment, request);
+    if (done && done->manifest()) {
+      RepairRequest resume;
+      resume.resume_manifest_path = *done->manifest();
+      resume.dry_run = false;
+      REQUIRE(repair(garden.farm.environment, resume));
+      garden.farm.restore(*done->manifest());
+    }
+    for (const std::string& link : garden.links()) {
+      if (garden.chance()) ::unlink(garden.farm.disk(link).c_str());
+    }
+    garden.farm.restore("s.json", garden.chance());
+    recover(garden.farm.environment);
+    CHECK(calls.followed == std::vector<std::string>{});
   }
 }
