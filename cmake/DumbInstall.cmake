@@ -67,7 +67,8 @@ set(dumb_dev_depends
   "libboost-json1.81-dev | libboost-json-dev (>= 1.81)"
   "libfmt-dev (>= 9.1)"
   "libssl-dev"
-  "libcrypt-dev")
+  "libcrypt-dev"
+  "libarchive-dev (>= 3.6)")
 if(NOT dumb_is_static)
   list(APPEND dumb_dev_depends "dumb (= ${PROJECT_VERSION})")
 endif()

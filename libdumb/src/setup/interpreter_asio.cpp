@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 #include <dumb/base/text.hpp>
+#include <dumb/setup/install.hpp>
 #include <dumb/setup/setup.hpp>
 
 #include "setup/phase_asio.hpp"
@@ -78,6 +79,14 @@ Task<StepResult> awaited_step(RunPtr run, json::object step, std::string kind) {
     const auto done = co_await step_sql(run, std::move(step));
     co_return done;
   }
+  if (kind == "download") {
+    const auto done = co_await step_download(run, std::move(step));
+    co_return done;
+  }
+  if (kind == "build") {
+    const auto done = co_await step_build(run, std::move(step));
+    co_return done;
+  }
   co_return failure(Failure::not_installed, fmt::format("this build cannot perform steps of type {}", kind));
 }
 
@@ -116,6 +125,8 @@ Error placed(const Run& run, const Error& error, std::size_t number, const std::
   return {own.code(), own.message(), fmt::format("{} step {} ({})", run.name(), number, kind)};
 }
 
+}  // namespace
+
 Task<Result<void>> run_list(RunPtr run, json::array steps) {
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const json::object step = steps[i].is_object() ? steps[i].get_object() : json::object();
@@ -138,6 +149,29 @@ Task<Result<void>> run_list(RunPtr run, json::array steps) {
       run->outcome.restart_needed = true;
   }
   co_return Result<void>();
+}
+
+namespace {
+
+/// Software that is missing or not what the configuration asks for, before the steps that need it (LIF-28).
+Task<Result<json::object>> install_first(Context context) {
+  if (!can_install(context)) co_return json::object();
+  const InstallOptions options = install_options(context);
+  auto look = [context] { return is_installed(context); };
+  const bool installed = co_await offload(*context.workers, look);
+  const Result<Prepared> done = co_await install(options);
+  if (done && done->changed) {
+    const Result<void> committed = co_await commit_install(options);
+    if (!committed) co_return committed.error();
+    co_return done->persisted;
+  }
+  if (done) co_return json::object();
+  const bool over = done.error().code() == make_error_code(Failure::cancelled);
+  if (!installed || over) co_return done.error();
+  // What is there starts, whatever became of the wish for another version (SVC-38, SVC-97).
+  if (context.log != nullptr)
+    context.log->warning("the installed version is started: " + done.error().to_string());
+  co_return json::object();
 }
 
 /// What a service needs before its steps, beyond what data can say.
@@ -177,7 +211,14 @@ Task<Result<Outcome>> run_phase(Context context, Phase phase) {
   if (service == nullptr || !context.block.enabled) co_return Outcome();
   const json::array steps = phase == Phase::configure ? service->configure : service->post_start;
   if (phase == Phase::post_start && steps.empty()) co_return Outcome();
+  json::object installed;
+  if (phase == Phase::configure) {
+    Result<json::object> done = co_await install_first(context);
+    if (!done) co_return done.error();
+    installed = std::move(*done);
+  }
   const auto run = std::make_shared<Run>(std::move(context));
+  for (auto& [name, value] : installed) run->outcome.persisted[name] = std::move(value);
   run->facts.look_at_services();
   const auto prepared = co_await prepare(run, phase);
   if (!prepared) co_return placed(*run, prepared.error(), 0, "prepare");

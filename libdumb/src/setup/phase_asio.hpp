@@ -23,6 +23,11 @@ Task<StepResult> step_wait(RunPtr run, json::object step);
 Task<StepResult> step_initdb(RunPtr run, json::object step);
 Task<StepResult> step_sql(RunPtr run, json::object step);
 
+Task<StepResult> step_build(RunPtr run, json::object step);
+Task<StepResult> step_download(RunPtr run, json::object step);
+/// Steps in order; the first failure that is no warning ends the list.
+Task<Result<void>> run_list(RunPtr run, json::array steps);
+
 /// Chooses the server's programs (SVC-110); in configure also refuses to go on beside a live server
 /// (LIF-127).
 enum class Phase { configure, post_start };
@@ -47,6 +52,7 @@ struct Tool {
   std::filesystem::path directory = "/";
   bool as_service_user = false;
   bool log_output = false;
+  bool only_env = false;  ///< nothing is inherited: `env` is all there is
   Seconds timeout{60};
 };
 Task<Result<supervisor::HelperResult>> run_tool(RunPtr run, Tool tool);

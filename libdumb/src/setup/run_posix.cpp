@@ -120,7 +120,8 @@ std::optional<StepResult> blocking_step(std::string_view kind, Run& run, const j
                                         const std::atomic<bool>& stop) {
   // A running service's files and mounts stay as they are; what only computes still does.
   const bool disk = kind == "mkdir" || kind == "own" || kind == "copy" || kind == "symlink" ||
-                    kind == "remove" || kind == "unmount" || kind == "render" || kind == "edit";
+                    kind == "remove" || kind == "unmount" || kind == "render" || kind == "edit" ||
+                    kind == "patch";
   if (disk && run.hands_off) return Effect::none;
   if (kind == "mkdir") return step_mkdir(run, step);
   if (kind == "own") return step_own(run, step, stop);
@@ -137,6 +138,7 @@ std::optional<StepResult> blocking_step(std::string_view kind, Run& run, const j
   if (kind == "obscure") return step_obscure(run, step);
   if (kind == "capture") return step_capture(run, step);
   if (kind == "launch") return step_launch(run, step);
+  if (kind == "patch") return step_patch(run, step);
   return std::nullopt;
 }
 

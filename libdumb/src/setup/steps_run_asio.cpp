@@ -112,7 +112,7 @@ Task<Result<supervisor::HelperResult>> run_tool(RunPtr run, Tool tool) {
   spec.owner = run->name() + ":" + tool.helper;
   spec.launch.argv = std::move(tool.argv);
   const std::string program = spec.launch.argv.front();
-  auto environment = run->context.environment;
+  auto environment = tool.only_env ? config::Environment() : run->context.environment;
   std::erase_if(environment, [](const auto& entry) { return entry.first.starts_with("PG"); });
   for (auto& [name, value] : tool.env) environment[name] = value;
   for (const auto& [name, value] : environment) spec.launch.env.push_back(name + "=" + value);

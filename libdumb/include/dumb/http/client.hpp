@@ -10,7 +10,8 @@
 #include <string_view>
 #include <vector>
 
-/// A small HTTP/1.1 client for probes and for the command line. TLS is not built in: https is Errc::unsupported.
+/// A small HTTP/1.1 client for probes and for the command line. A server of https is trusted as the machine
+/// trusts it (SVC-54); transfers to files are in transfer.hpp.
 namespace dumb::http {
 
 struct Url {
@@ -43,9 +44,9 @@ struct Response {
 };
 
 /// One exchange on a connection of its own, on the executor of the awaiting coroutine; redirects are not
-/// followed. Honours cancellation. Fails with Errc::timed_out, Errc::cancelled, Errc::unsupported (https),
-/// Errc::io (more than `max_body` bytes) or the error of resolving, connecting, sending or reading; `where` is
-/// url.display(). Not thread-safe: a pool of several threads needs a strand.
+/// followed. Honours cancellation. Fails with Errc::timed_out, Errc::cancelled,
+/// Errc::io (more than `max_body` bytes) or the error of resolving, connecting, sending or reading; `where`
+/// is url.display(). Not thread-safe: a pool of several threads needs a strand.
 boost::asio::awaitable<Result<Response>> fetch(Request request);
 /// The same, blocking the calling thread; a name look-up that hangs is waited for even past the timeout.
 Result<Response> fetch_blocking(Request request);

@@ -1,0 +1,353 @@
+#include <dumb/setup/install.hpp>
+#include <filesystem>
+
+#include "support/archives.hpp"
+#include "support/async.hpp"
+#include "support/release_server.hpp"
+#include "support/setup_stack.hpp"
+
+using namespace dumb;
+using namespace std::chrono_literals;
+using setup::Failure;
+using test::ReleaseServer, test::Said, test::Seen, test::SetupStack;
+namespace fs = std::filesystem;
+
+namespace {
+
+const std::string zurg_name = "Zurg w/ RealDebrid";
+const std::string zurg_repository = "debridmediamanager/zurg-testing";
+
+ReleaseServer::Release zurg_release(const std::string& tag,
+                                    const std::string& published = "2026-02-01T00:00:00Z") {
+  ReleaseServer::Release out;
+  out.tag = tag;
+  out.published = published;
+  out.files.push_back({"zurg-" + tag + "-linux-amd64.zip",
+                       test::make_zip({{"zurg", "#!/bin/sh\necho " + tag + "\n", 0755}})});
+  out.files.push_back({"zurg-" + tag + "-linux-arm64.zip",
+                       test::make_zip({{"zurg", "#!/bin/sh\necho " + tag + "\n", 0755}})});
+  return out;
+}
+
+/// A root with one service and a release server.
+struct Install {
+  ReleaseServer server;
+  SetupStack stack;
+  boost::asio::io_context control;
+  std::string name = zurg_name;
+
+  Install() {
+    stack.set("/zurg/instances/RealDebrid/enabled", true);
+    stack.set("/zurg/instances/RealDebrid/api_key", "key-of-the-test");
+    for (const auto& [variable, value] : server.endpoints()) stack.environment[variable] = value;
+  }
+  setup::InstallOptions options(const std::string& asked = {}) {
+    setup::InstallOptions out = setup::install_options(stack.context(name));
+    out.pause = 1ms;
+    out.asked = asked;
+    return out;
+  }
+  Result<setup::Prepared> install(const std::string& asked = {}) {
+    return test::run(control, setup::install(options(asked)));
+  }
+  Result<setup::Prepared> prepare(const std::string& asked = {}) {
+    return test::run(control, setup::prepare_install(options(asked)));
+  }
+  Result<void> activate(const setup::Prepared& what) {
+    return test::run(control, setup::activate_install(options(), what));
+  }
+  Result<void> commit() { return test::run(control, setup::commit_install(options())); }
+  Result<std::string> roll_back() { return test::run(control, setup::roll_back_install(options())); }
+  Result<bool> recover() { return test::run(control, setup::recover_install(options())); }
+  Result<setup::UpdateCheck> check() { return test::run(control, setup::check_update(options())); }
+  fs::path at(const std::string& path) const { return stack.root / path; }
+  std::string text(const std::string& path) const { return stack.text(path); }
+  std::size_t trees() const {
+    std::size_t count = 0;
+    for ([[maybe_unused]] const auto& entry : fs::directory_iterator(at("zurg/RD/.dumb/releases"))) ++count;
+    return count;
+  }
+};
+
+template <class T>
+bool fails(const Result<T>& result, Failure code) {
+  if (!result) UNSCOPED_INFO(result.error().to_string());
+  return !result && result.error().code() == setup::make_error_code(code);
+}
+
+}  // namespace
+
+TEST_CASE("a service that is missing is installed before it is configured, and never again",
+          "[setup][SVC-13][SVC-36][SVC-40][SVC-45][SVC-68][SVC-69][LIF-28]") {
+  Install zurg;
+  zurg.server.add(zurg_repository, zurg_release("v0.9.0"));
+  const auto outcome = zurg.stack.configure(zurg_name);
+  REQUIRE(outcome);
+  CHECK(fs::read_symlink(zurg.at("zurg/RD/zurg")) == ".dumb/current/zurg");
+  CHECK(zurg.text("zurg/RD/zurg") == "#!/bin/sh\necho v0.9.0\n");
+  CHECK(zurg.stack.mode(zurg.at("zurg/RD/zurg")) == 0755);
+  CHECK(zurg.text("zurg/RD/version.txt") == "v0.9.0\n");
+  CHECK(outcome->persisted.at("release_version").as_string() == "v0.9.0");
+  CHECK(fs::is_regular_file(fs::symlink_status(zurg.at("zurg/RD/config.yml"))));
+  CHECK(fs::read_symlink(zurg.at("zurg/RD/.dumb/current/config.yml")) == "../../../config.yml");
+  if (SetupStack::is_root()) CHECK(zurg.stack.owner(fs::canonical(zurg.at("zurg/RD/zurg"))) == 1000);
+
+  const std::size_t requests = zurg.server.requests().size();
+  const auto before = zurg.stack.stamps();
+  REQUIRE(zurg.stack.configure(zurg_name));
+  CHECK(zurg.server.requests().size() == requests);
+  CHECK(zurg.stack.stamps() == before);
+}
+
+TEST_CASE("an update is complete before anything changes, and there is a way back",
+          "[setup][SVC-37][SVC-42][SVC-73][SVC-74][SVC-75][SVC-78][SVC-89]") {
+  Install zurg;
+  zurg.server.add(zurg_repository, zurg_release("v0.9.0"));
+  REQUIRE(zurg.stack.configure(zurg_name));
+  test::write_text(zurg.at("zurg/RD/data/library"), "precious");
+  CHECK_FALSE(zurg.check()->newer);
+  zurg.server.add(zurg_repository, zurg_release("v0.10.0", "2026-03-01T00:00:00Z"));
+  const auto before = zurg.stack.stamps();
+  const auto check = zurg.check();
+  REQUIRE(check);
+  CHECK(check->newer);
+  CHECK(check->current == "v0.9.0");
+  CHECK(check->available == "v0.10.0");
+  for (const auto& [path, stamp] : before) {
+    if (path.find("/zurg/") != std::string::npos) CHECK(zurg.stack.stamps().at(path) == stamp);
+  }
+
+  const auto prepared = zurg.prepare("latest");
+  REQUIRE(prepared);
+  CHECK(prepared->changed);
+  CHECK(zurg.text("zurg/RD/zurg") == "#!/bin/sh\necho v0.9.0\n");
+  REQUIRE(zurg.activate(*prepared));
+  CHECK(zurg.text("zurg/RD/zurg") == "#!/bin/sh\necho v0.10.0\n");
+  CHECK(zurg.text("zurg/RD/version.txt") == "v0.10.0\n");
+  CHECK(zurg.roll_back().value() == "v0.9.0");
+  CHECK(zurg.text("zurg/RD/zurg") == "#!/bin/sh\necho v0.9.0\n");
+  CHECK(zurg.text("zurg/RD/version.txt") == "v0.9.0\n");
+
+  const auto again = zurg.install("latest");
+  REQUIRE(again);
+  CHECK(again->changed);
+  REQUIRE(zurg.commit());
+  CHECK(zurg.text("zurg/RD/zurg") == "#!/bin/sh\necho v0.10.0\n");
+  CHECK(zurg.text("zurg/RD/data/library") == "precious");
+  CHECK(zurg.trees() == 2);
+  zurg.server.add(zurg_repository, zurg_release("v0.11.0", "2026-04-01T00:00:00Z"));
+  REQUIRE(zurg.install("latest"));
+  REQUIRE(zurg.commit());
+  CHECK(zurg.trees() == 2);
+  CHECK_FALSE(zurg.install("latest")->changed);
+}
+
+TEST_CASE("a tree that was complete when the program was killed is used without another download",
+          "[setup][SVC-69][SVC-76][SVC-77]") {
+  Install zurg;
+  zurg.server.add(zurg_repository, zurg_release("v1.0.0"));
+  REQUIRE(zurg.stack.configure(zurg_name));
+  zurg.server.add(zurg_repository, zurg_release("v1.1.0", "2026-03-01T00:00:00Z"));
+  const auto prepared = zurg.prepare("latest");
+  REQUIRE(prepared);
+  const int downloads = zurg.server.count("/releases/assets/");
+  CHECK_FALSE(zurg.recover().value());
+  CHECK(zurg.text("zurg/RD/zurg") == "#!/bin/sh\necho v1.0.0\n");
+  const auto again = zurg.install("latest");
+  REQUIRE(again);
+  CHECK(again->tree == prepared->tree);
+  CHECK(zurg.server.count("/releases/assets/") == downloads);
+  // In use, but not proven: whoever starts next has to watch it.
+  CHECK(zurg.recover().value());
+  REQUIRE(zurg.commit());
+  CHECK_FALSE(zurg.recover().value());
+  // Killed while it was built: nothing of it stays.
+  const fs::path state = zurg.at("zurg/RD/.dumb/state.json");
+  json::object text = json::parse(test::read_text(state)).as_object();
+  text["pending"] = json::object{{"id", "v9-half"}, {"stage", "building"}, {"started_at", 1}};
+  test::write_text(state, json::serialize(text));
+  test::write_text(zurg.at("zurg/RD/.dumb/releases/v9-half/zurg"), "half");
+  CHECK_FALSE(zurg.recover().value());
+  CHECK_FALSE(fs::exists(zurg.at("zurg/RD/.dumb/releases/v9-half")));
+  CHECK(zurg.text("zurg/RD/zurg") == "#!/bin/sh\necho v1.1.0\n");
+}
+
+TEST_CASE("a file that is not what was published is fetched once more and then refused",
+          "[setup][SVC-60][SVC-78]") {
+  Install zurg;
+  auto release = zurg_release("v1.0.0");
+  for (auto& file : release.files) file.wrong_digest = true;
+  zurg.server.add(zurg_repository, release);
+  const auto outcome = zurg.stack.configure(zurg_name);
+  REQUIRE(fails(outcome, Failure::checksum_mismatch));
+  CHECK(outcome.error().where() == zurg_name + " download");
+  CHECK(zurg.server.count("/releases/assets/") == 2);
+  CHECK_FALSE(fs::exists(fs::symlink_status(zurg.at("zurg/RD/zurg"))));
+  CHECK(fs::is_empty(zurg.at("config/.cache/dumb/objects")));
+}
+
+TEST_CASE("faults of the server end in the next attempt or in a plain error",
+          "[setup][SVC-33][SVC-55][SVC-56][SVC-226]") {
+  struct Case {
+    Said said;
+    int times;
+    std::optional<Failure> code;
+  };
+  Said cut{200, {}, test::make_zip({{"zurg", "x"}}), 40, 0, true};
+  const std::vector<Case> cases{
+      {{500, {}, ""}, 2, {}},
+      {{500, {}, ""}, 99, Failure::download_failed},
+      {{404, {}, ""}, 99, Failure::release_not_found},
+      {{401, {}, ""}, 99, Failure::download_failed},
+      {{403, {{"X-RateLimit-Remaining", "0"}, {"X-RateLimit-Reset", "9999999999"}}, ""},
+       99,
+       Failure::rate_limited},
+      {{429, {{"Retry-After", "0"}}, ""}, 1, {}},
+      {{200, {}, "<html>not json</html>"}, 99, Failure::release_not_found},
+      {{200, {}, R"({"tag_name": "v1", "assets": []})"}, 99, Failure::no_matching_asset},
+  };
+  for (const Case& fault : cases) {
+    Install zurg;
+    zurg.server.add(zurg_repository, zurg_release("v1.0.0"));
+    zurg.server.set_fault([&](const Seen& seen, int earlier, Said& said) {
+      if (seen.target.find("/releases") == std::string::npos || earlier >= fault.times) return false;
+      if (fault.times > 5 && seen.target.find("/releases?") != std::string::npos && fault.said.status == 200)
+        return false;
+      said = fault.said;
+      return true;
+    });
+    INFO(fault.said.status << " " << fault.said.body);
+    const auto done = zurg.install();
+    if (fault.code) {
+      CHECK(fails(done, *fault.code));
+      CHECK_FALSE(fs::exists(fs::symlink_status(zurg.at("zurg/RD/zurg"))));
+      zurg.server.set_fault({});
+    }
+    // The next call completes.
+    const auto next = zurg.install();
+    REQUIRE(next);
+    CHECK(zurg.text("zurg/RD/zurg") == "#!/bin/sh\necho v1.0.0\n");
+  }
+}
+
+TEST_CASE("a broken download goes on where it ended", "[setup][SVC-57]") {
+  Install zurg;
+  auto release = zurg_release("v1.0.0");
+  std::string noise;
+  for (unsigned i = 0; i < 3'000'000; ++i) noise += static_cast<char>((i * 2654435761U) >> 11U);
+  for (auto& file : release.files) file.bytes = test::make_zip({{"zurg", noise, 0755}});
+  zurg.server.add(zurg_repository, release);
+  zurg.server.set_fault([&](const Seen& seen, int earlier, Said& said) {
+    if (seen.target.find("/assets/") == std::string::npos || earlier > 0) return false;
+    said = {200, {}, release.files[0].bytes, 1'200'000, 0, true};
+    return true;
+  });
+  REQUIRE(zurg.install());
+  bool resumed = false;
+  for (const Seen& seen : zurg.server.requests()) resumed = resumed || seen.headers.count("range") == 1;
+  CHECK(resumed);
+  CHECK(zurg.text("zurg/RD/zurg") == noise);
+}
+
+TEST_CASE("an archive that would write elsewhere leaves the running version alone",
+          "[setup][SVC-63][SVC-78]") {
+  Install zurg;
+  zurg.server.add(zurg_repository, zurg_release("v1.0.0"));
+  REQUIRE(zurg.install());
+  REQUIRE(zurg.commit());
+  auto evil = zurg_release("v2.0.0", "2026-03-01T00:00:00Z");
+  for (auto& file : evil.files) file.bytes = test::make_zip({{"zurg", "x"}, {"../../evil", "x"}});
+  zurg.server.add(zurg_repository, evil);
+  CHECK(fails(zurg.install("latest"), Failure::archive_unsafe));
+  CHECK(zurg.text("zurg/RD/zurg") == "#!/bin/sh\necho v1.0.0\n");
+  CHECK(zurg.trees() == 1);
+  CHECK_FALSE(fs::exists(zurg.at("zurg/evil")));
+}
+
+TEST_CASE("a directory made by hand becomes the version to go back to", "[setup][SVC-70][SVC-72][SVC-230]") {
+  Install zurg;
+  test::write_text(zurg.at("zurg/RD/zurg"), "by hand");
+  fs::permissions(zurg.at("zurg/RD/zurg"), fs::perms::all);
+  test::write_text(zurg.at("zurg/RD/version.txt"), "latest");
+  test::write_text(zurg.at("zurg/RD/config.yml"), "zurg: v1\nport: 9090\n");
+  test::write_text(zurg.at("zurg/RD/data/library"), "precious");
+  test::write_text(zurg.at("zurg/RD/info.db"), "rows");
+  zurg.server.add(zurg_repository, zurg_release("v1.0.0"));
+  // Present and of unknown version: a start leaves it as it is.
+  REQUIRE(zurg.stack.configure(zurg_name));
+  CHECK(zurg.server.requests().empty());
+  CHECK_FALSE(fs::exists(zurg.at("zurg/RD/.dumb")));
+
+  REQUIRE(zurg.install("latest"));
+  CHECK(zurg.text("zurg/RD/zurg") == "#!/bin/sh\necho v1.0.0\n");
+  for (const char* kept : {"config.yml", "data", "info.db", "version.txt"})
+    CHECK_FALSE(fs::is_symlink(zurg.at(std::string("zurg/RD/") + kept)));
+  CHECK(zurg.text("zurg/RD/data/library") == "precious");
+  REQUIRE(zurg.roll_back());
+  CHECK(zurg.text("zurg/RD/zurg") == "by hand");
+  CHECK(zurg.text("zurg/RD/info.db") == "rows");
+}
+
+TEST_CASE("the token goes to the release server alone and into no log", "[setup][SVC-52][SVC-53]") {
+  Install zurg;
+  zurg.stack.set("/dumb/github_token", "ghp_verysecret");
+  zurg.server.add(zurg_repository, zurg_release("v1.0.0"));
+  const std::string elsewhere = "http://localhost:" + std::to_string(zurg.server.port()) + "/elsewhere";
+  const auto release = zurg_release("v1.0.0");
+  zurg.server.set_file("/elsewhere", {200, {}, release.files[0].bytes, std::string::npos, 0, true});
+  zurg.server.set_fault([&](const Seen& seen, int, Said& said) {
+    if (seen.target.find("/assets/") == std::string::npos) return false;
+    said = {302, {{"Location", elsewhere}}, ""};
+    return true;
+  });
+  REQUIRE(zurg.install());
+  for (const Seen& seen : zurg.server.requests()) {
+    const bool away = seen.target == "/elsewhere";
+    CHECK(seen.headers.count("authorization") == (away ? 0U : 1U));
+    CHECK_THAT(seen.headers.at("user-agent"), ContainsSubstring("dumb/"));
+    if (seen.target.find("/assets/") != std::string::npos)
+      CHECK(seen.headers.at("accept") == "application/octet-stream");
+    if (seen.target.ends_with("/latest")) {
+      CHECK(seen.headers.at("accept") == "application/vnd.github+json");
+      CHECK(seen.headers.at("x-github-api-version") == "2022-11-28");
+    }
+  }
+  CHECK(zurg.stack.log.text().find("ghp_verysecret") == std::string::npos);
+}
+
+TEST_CASE("an unchanged answer comes from the cache", "[setup][SVC-53]") {
+  Install zurg;
+  zurg.server.add(zurg_repository, zurg_release("v1.0.0"));
+  std::string body;
+  zurg.server.set_fault([&](const Seen& seen, int, Said& said) {
+    if (!seen.target.ends_with("/latest")) return false;
+    const auto condition = seen.headers.find("if-none-match");
+    if (condition != seen.headers.end() && condition->second == "\"one\"") {
+      said = {304, {}, ""};
+    } else {
+      said = {
+          200,
+          {{"ETag", "\"one\""}},
+          R"({"tag_name": "v7.0.0", "assets": [{"id": 1, "name": "zurg-v7.0.0-linux-amd64.zip", "state": "uploaded"},
+        {"id": 2, "name": "zurg-v7.0.0-linux-arm64.zip", "state": "uploaded"}]})"};
+    }
+    return true;
+  });
+  CHECK(zurg.check()->available == "v7.0.0");
+  CHECK(zurg.check()->available == "v7.0.0");
+  const auto requests = zurg.server.requests();
+  REQUIRE(requests.size() == 2);
+  CHECK(requests[1].headers.at("if-none-match") == "\"one\"");
+}
+
+TEST_CASE("a failed wish for another version starts the installed one", "[setup][SVC-38]") {
+  Install zurg;
+  zurg.server.add(zurg_repository, zurg_release("v1.0.0"));
+  REQUIRE(zurg.stack.configure(zurg_name));
+  zurg.stack.set("/zurg/instances/RealDebrid/release_version_enabled", true);
+  zurg.stack.set("/zurg/instances/RealDebrid/release_version", "v8.8.8");
+  REQUIRE(zurg.stack.configure(zurg_name));
+  CHECK(zurg.server.count("/releases/tags/") == 2);
+  CHECK_THAT(zurg.stack.log.text(), ContainsSubstring("the installed version is started"));
+  CHECK(zurg.text("zurg/RD/version.txt") == "v1.0.0\n");
+}
