@@ -203,6 +203,7 @@ TEST_CASE("the engine watches its running sonarr and follows the configuration",
   std::filesystem::permissions(dir.path(), std::filesystem::perms(0755));
   json::object service = catalog::Catalog::embedded().find("sonarr")->raw;
   service["command_from"] = "config";
+  service["install"] = json::object{{"method", "builtin"}};
   service["steps"] = json::object{{"configure", json::array()}, {"post_start", json::array()}};
   test::write_text(dir / "catalog/sonarr.json", jsonx::print(service));
   json::object file;

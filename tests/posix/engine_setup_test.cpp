@@ -32,6 +32,7 @@ struct Setups {
     run["argv"] = json::array{"/bin/sh", "-c", json::string(script), "setup", "{process_name}"};
     service["steps"] = json::object{{"configure", json::array{run}}, {"post_start", json::array()}};
     service["command_from"] = "config";
+    service["install"] = json::object{{"method", "builtin"}};
     test::write_text(s.dir / "catalog/sonarr.json", jsonx::print(service));
     s.overlaid = true;
     auto file = Scratch::document();

@@ -298,12 +298,11 @@ TEST_CASE("zurg's configuration is written and then only edited",
   const std::string zurg = "/zurg/instances/RealDebrid/";
   const char* const name = "Zurg w/ RealDebrid";
   stack.set(zurg + "enabled", true);
+  test::write_text(stack.root / "zurg/RD/zurg", "#!/bin/true\n");
+  fs::permissions(stack.root / "zurg/RD/zurg", fs::perms::all);
   CHECK(fails(stack.configure(name), Failure::missing_field));
   stack.set(zurg + "api_key", "0123456789");
   stack.set(zurg + "port", 0);
-  CHECK(fails(stack.configure(name), Failure::not_installed));  // the binary comes with the install phase
-  test::write_text(stack.root / "zurg/RD/zurg", "#!/bin/true\n");
-  fs::permissions(stack.root / "zurg/RD/zurg", fs::perms::all);
   const auto outcome = stack.configure(name);
   REQUIRE(outcome);
   const auto port = outcome->persisted.at("port").to_number<int>();

@@ -218,7 +218,7 @@ TEST_CASE("conditions, warnings and the first failure steer a list", "[setup][SV
 
 TEST_CASE("steps this build cannot perform fail instead of being skipped", "[setup][SVC-217][SVC-219]") {
   for (const char* step :
-       {R"({"do": "arr-link", "consumer": "any"})", R"({"do": "download", "url": "http://x/", "to": "/x"})",
+       {R"({"do": "arr-link", "consumer": "any"})",
         R"({"do": "sql", "engine": "sqlite", "file": "/x", "model": "huntarr-apps"})",
         R"({"do": "http", "model": "plex-claim"})", R"({"do": "run", "model": "plex-dbrepair"})",
         R"({"do": "render", "template": "nzbdav-start", "to": "/x"})",
