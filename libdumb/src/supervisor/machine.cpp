@@ -155,7 +155,10 @@ void Machine::stop(Actions& out, SteadyTime now) {
       ask_to_end(out, now);
       break;
     case State::stopping:
-      if (std::exchange(start_after_, false)) abandon_start(out);
+      if (std::exchange(start_after_, false)) {
+        abandon_start(out);
+        out.emplace_back(action::Publish{state_, reason_});  // what follows it is another now
+      }
       // A shutdown may have less patience than the stop it joins.
       if (deadline_ && !quit_ && !killed_ && now + options_.grace < *deadline_) {
         deadline_ = now + options_.grace;

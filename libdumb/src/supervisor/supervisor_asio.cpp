@@ -219,7 +219,8 @@ asio::awaitable<Result<void>> Supervisor::start_and_settle(std::string process_n
 }
 
 asio::awaitable<Result<StopReply>> Supervisor::stop(std::string process_name) {
-  if (stopping(process_name)) co_return StopReply::already_stopping;
+  const auto unit = impl_->find(process_name);
+  if (unit && unit->machine().stop_under_way()) co_return StopReply::already_stopping;
   Result<void> result = co_await stop_and_wait(process_name);
   if (!result) co_return result.error();
   co_return StopReply::stopped;

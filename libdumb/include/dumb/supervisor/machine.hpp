@@ -251,6 +251,11 @@ class Machine {
     return state_ == State::setting_up || state_ == State::waiting || state_ == State::starting ||
            state_ == State::backoff || start_after_;
   }
+  /// A stop was asked for and will be answered by itself: not the first half of a restart, and not one that
+  /// was given up.
+  bool stop_under_way() const noexcept {
+    return state_ == State::stopping && !desired_ && deadline_.has_value();
+  }
   bool preemptible() const noexcept { return state_ == State::setting_up || state_ == State::waiting; }
 
  private:

@@ -191,7 +191,8 @@ class Supervisor {
   /// failed (LIF-139). Also fails with timed_out when the readiness was not reached in its time (the service
   /// goes on running), spawn_failed when the process ended and cancelled when it was stopped before.
   boost::asio::awaitable<Result<void>> start_and_settle(std::string process_name);
-  /// Resolves when nothing it started is left; at once with already_stopping when a stop is under way.
+  /// Resolves when nothing it started is left; at once with already_stopping when a stop is under way. The
+  /// first half of a restart is none: that becomes a stop, and the restart ends cancelled.
   boost::asio::awaitable<Result<StopReply>> stop(std::string process_name);
   /// Like stop(), but joins a stop under way.
   boost::asio::awaitable<Result<void>> stop_and_wait(std::string process_name);
