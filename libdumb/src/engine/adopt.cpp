@@ -90,6 +90,7 @@ bool Engine::Impl::is_outdated(const std::string& process_name, bool adopted,
 /// LIF-125.
 void Engine::Impl::adopt_children() {
   const supervisor::Adoption found = supervisor.adopt();
+  follow_log_levels();  // they may have changed meanwhile
   for (const std::string& sentence : found.sentences) log.warning(sentence);
   for (const std::string& name : found.adopted) {
     const supervisor::ServiceInfo info = supervisor.info(name);

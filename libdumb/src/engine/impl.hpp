@@ -237,6 +237,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   asio::awaitable<Result<void>> apply(config::Change change);
   Result<void> reload();
   void configure_logs();
+  void follow_log_levels();
   /// Hides the secrets of the configuration in force.
   logs::Redactor redactor() const;
   void follow_restart_rules();

@@ -218,6 +218,13 @@ Result<supervisor::LaunchPlan> Engine::Impl::launch_plan(const std::string& proc
 std::filesystem::path Engine::Impl::mount_point_of(const config::BlockRef& ref) const {
   if (ref.config_key != "rclone") return {};
   const json::object& block = config()->block(ref);
+/// LIF-103: of the services that run.
+void Engine::Impl::follow_log_levels() {
+  const config::SnapshotPtr snapshot = config();
+  for (const config::BlockRef& ref : snapshot->blocks())
+    supervisor.set_file_threshold(ref.process_name, level_of(snapshot->block(ref)));
+}
+
   const std::string directory = jsonx::string_at(block, "mount_dir");
   std::string name = jsonx::string_at(block, "mount_name");
   while (name.starts_with('/')) name.erase(0, 1);

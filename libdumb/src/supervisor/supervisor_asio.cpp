@@ -256,6 +256,10 @@ void Supervisor::kill(std::string_view process_name) {
 
 void Supervisor::refuse_starts() {
   impl_->refusing_ = true;
+void Supervisor::set_file_threshold(std::string_view process_name, Level threshold) {
+  if (const auto unit = impl_->find(process_name)) unit->set_file_threshold(threshold);
+}
+
   rules_changed();
 }
 

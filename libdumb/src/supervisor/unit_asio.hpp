@@ -60,6 +60,7 @@ class Unit : public std::enable_shared_from_this<Unit> {
   /// Goes on with a process of an earlier run, or collects its remains when it has ended.
   void adopt(const Finding& finding);
 
+  void set_file_threshold(Level threshold);
   /// Gives up a wake-up that no longer matters.
   void release() { timer_.cancel(); }
   OutcomeEvent start_event();

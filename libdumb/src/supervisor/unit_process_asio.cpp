@@ -160,6 +160,13 @@ void Unit::begin_capture(UniqueFd output, UniqueFd error) {
 
 /// Prepares to learn of the end. A child that could not be watched is ended at once: nothing runs
 /// unsupervised.
+void Unit::set_file_threshold(Level threshold) {
+  if (!capture_ || plan_.file_threshold == threshold) return;
+  plan_.file_threshold = threshold;
+  shared_.logs->set_threshold(*capture_, threshold);
+  write_down();
+}
+
 Result<void> Unit::watch_exit(const Child& child) {
   auto watched = watch_pidfd(child);
   if (watched) return watched;

@@ -199,6 +199,9 @@ class Supervisor {
   boost::asio::awaitable<Result<void>> restart(std::string process_name);
   /// SIGKILL to everything, now.
   void kill(std::string_view process_name);
+  /// What goes into the file of a service whose output is captured, from its next line on and as long as
+  /// this process runs.
+  void set_file_threshold(std::string_view process_name, Level threshold);
   void refuse_starts();
   /// What restart_rules() answers may have changed: what is pending or refused is looked at again.
   void rules_changed();
