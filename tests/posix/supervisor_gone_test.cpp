@@ -57,8 +57,9 @@ std::set<pid_t> alive_with(const std::string& variable) {
 
 /// The group of a process beneath a supervisor's own, if it is in one.
 fs::path directory_of(pid_t pid) {
-  const auto group = group_of(pid);
-  return group ? group->directory() : fs::path();
+  const auto text = file::read("/proc/" + std::to_string(pid) + "/cgroup");
+  const auto group = text ? parse_own_group(*text) : std::nullopt;
+  return group ? group_directory(*group, read_mounts()).value_or(fs::path()) : fs::path();
 }
 
 void write(const fs::path& path, const std::string& text) {

@@ -49,15 +49,29 @@ TEST_CASE("one supervisor's groups have one name", "[supervisor][LIF-170]") {
   CHECK(name.size() == 21);
   CHECK(name == group_tree_name("/srv//dumb/./run"));
   CHECK(name != group_tree_name("/srv/dumb/run2"));
-  CHECK(unit_group("/a/" + name + "/plex-10-3") == "/a/" + name + "/plex-10-3");
-  CHECK(unit_group("/a/" + name + "/plex-10-3/own/deep") == "/a/" + name + "/plex-10-3");
-  // A supervisor that is itself a service: the inner one counts.
-  const std::string inner = "/" + name + "/outer-1-1/" + group_tree_name("/other") + "/x-2-1";
-  CHECK(unit_group(inner + "/deep") == inner);
-  CHECK_FALSE(unit_group("/a/" + name));
-  CHECK_FALSE(unit_group("/a/" + name + "/"));
-  CHECK_FALSE(unit_group("/a/dumb-server.service/x"));
-  CHECK_FALSE(unit_group("/"));
+}
+
+TEST_CASE("only the group of this very launch is a child's, and never one that holds this process",
+          "[supervisor][LIF-125][LIF-170]") {
+  const std::string tree = group_tree_name("/srv/dumb/run");
+  const std::string unit = tree + "/plex-10-3";
+  CHECK(unit_group("/a/" + unit, unit, "/a") == "/a/" + unit);
+  CHECK(unit_group("/a/" + unit + "/own/deep", unit, "/a") == "/a/" + unit);
+  CHECK(unit_group("/" + unit, unit, "/") == "/" + unit);
+  CHECK_FALSE(unit_group("/a/" + tree + "/plex-10-33", unit, "/a"));
+  CHECK_FALSE(unit_group("/a/" + tree + "/plex-10-2", unit, "/a"));
+  CHECK_FALSE(unit_group("/a/x" + unit, unit, "/a"));
+  CHECK_FALSE(unit_group("/a", unit, "/a"));
+  CHECK_FALSE(unit_group("/a/" + unit, "", "/a"));
+  // A supervisor that is itself within a service of another one, whose children got no groups of their own:
+  // the outer group is the outer supervisor's, and holds the inner one.
+  const std::string outer = "/a/" + group_tree_name("/other") + "/terminal-1-1";
+  CHECK_FALSE(unit_group(outer, unit, outer));
+  CHECK(unit_group(outer + "/" + unit, unit, outer) == outer + "/" + unit);
+  // A new server that was started in a terminal which is a service of the old one.
+  CHECK_FALSE(unit_group("/a/" + unit, unit, "/a/" + unit));
+  CHECK_FALSE(unit_group("/a/" + unit, unit, "/a/" + unit + "/deep"));
+  CHECK(unit_group("/a/" + unit, unit, "/a/" + unit + "3") == "/a/" + unit);
 }
 
 TEST_CASE("the files of a group are read", "[supervisor][LIF-170]") {

@@ -88,14 +88,17 @@ void Unit::restore(const Finding& finding) {
   started_steady_ = std::min(began, *started_steady_);
 }
 
-/// The control group an earlier run put it into. Its remains are looked for where it would have been made.
+/// The control group an earlier run put it into, and no other that it may be in. Its remains are looked for
+/// where it would have been made.
 ControlGroup Unit::found_group(const Finding& finding) const {
-  if (child_.pidfd) return group_of(child_.pid).value_or(ControlGroup());
   const auto mark = parse_mark(finding.record.mark);
-  if (!shared_.groups || !mark) return {};
-  const std::filesystem::path directory =
-      shared_.groups.directory() /
-      (text::slug(name_) + "-" + std::to_string(mark->supervisor) + "-" + std::to_string(mark->number));
+  if (!mark || shared_.options.containment != Containment::automatic) return {};
+  const std::string group =
+      text::slug(name_) + "-" + std::to_string(mark->supervisor) + "-" + std::to_string(mark->number);
+  if (child_.pidfd)
+    return group_of(child_.pid, shared_.options.run_directory, group).value_or(ControlGroup());
+  if (!shared_.groups) return {};
+  const std::filesystem::path directory = shared_.groups.directory() / group;
   std::error_code error;
   return std::filesystem::is_directory(directory, error) ? ControlGroup(directory) : ControlGroup();
 }

@@ -19,11 +19,6 @@ std::optional<std::int64_t> flat_value(std::string_view text, std::string_view k
 constexpr std::string_view tree_prefix = "dumb-";
 constexpr std::size_t id_digits = 16;
 
-bool is_tree_name(std::string_view name) {
-  return name.size() == tree_prefix.size() + id_digits && name.starts_with(tree_prefix) &&
-         name.find_first_not_of("0123456789abcdef", tree_prefix.size()) == std::string_view::npos;
-}
-
 }  // namespace
 
 std::optional<std::string> parse_own_group(std::string_view text) {
@@ -61,17 +56,17 @@ std::string group_tree_name(const std::filesystem::path& run_directory) {
   return fmt::format("{}{:016x}", tree_prefix, hash);
 }
 
-std::optional<std::string> unit_group(std::string_view group) {
-  for (std::size_t at = group.rfind("/dumb-"); at != std::string_view::npos && at + 1 > 0;) {
-    const std::size_t end = group.find('/', at + 1);
-    if (end != std::string_view::npos && is_tree_name(group.substr(at + 1, end - at - 1))) {
-      const std::size_t unit_end = group.find('/', end + 1);
-      if (end + 1 < group.size()) return std::string(group.substr(0, unit_end));
-    }
-    if (at == 0) break;
-    at = group.rfind("/dumb-", at - 1);
-  }
-  return std::nullopt;
+std::optional<std::string> unit_group(std::string_view group, std::string_view unit, std::string_view own) {
+  if (unit.empty()) return std::nullopt;
+  const std::string wanted = "/" + std::string(unit);
+  const std::size_t at = group.rfind(wanted);
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::string_view found = group.substr(0, at + wanted.size());
+  const auto within = [found](std::string_view other) {
+    return other.starts_with(found) && (other.size() == found.size() || other[found.size()] == '/');
+  };
+  if (!within(group) || within(own)) return std::nullopt;
+  return std::string(found);
 }
 
 std::vector<pid_t> parse_procs(std::string_view text) {

@@ -22,9 +22,11 @@ std::optional<std::filesystem::path> group_directory(std::string_view group,
 /// Name of the directory that holds all groups of one supervisor, the same for the same run directory.
 std::string group_tree_name(const std::filesystem::path& run_directory);
 
-/// The group of a service as it stands in /proc/<pid>/cgroup of one of its processes: cut off behind
-/// "dumb-<id>/<unit>". nullopt when it is not in a group made by a supervisor.
-std::optional<std::string> unit_group(std::string_view group);
+/// The group of one launch as it stands in /proc/<pid>/cgroup of one of its processes, cut off behind `unit`
+/// ("dumb-<id>/<name>-<supervisor>-<number>"). nullopt when `group` is not within it: a supervisor may itself
+/// be within the group of a service of another one, as its children are then. nullopt as well when `own`, the
+/// group of the process that asks, is within it: what is done to the group would be done to that process.
+std::optional<std::string> unit_group(std::string_view group, std::string_view unit, std::string_view own);
 
 /// Process numbers of a cgroup.procs file; 0, which stands for a process outside of the pid namespace, is
 /// left out.

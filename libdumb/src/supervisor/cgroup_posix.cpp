@@ -156,11 +156,15 @@ void GroupTree::remove() noexcept {
   if (!directory_.empty()) ::rmdir(directory_.c_str());
 }
 
-std::optional<ControlGroup> group_of(pid_t pid, const GroupView& view) {
+std::optional<ControlGroup> group_of(pid_t pid, const fs::path& run_directory, const std::string& name,
+                                     const GroupView& view) {
   const auto text = file::read("/proc/" + std::to_string(pid) + "/cgroup", file_limit);
-  if (!text) return std::nullopt;
+  if (!text || name.empty()) return std::nullopt;
   const auto group = parse_own_group(*text);
-  const auto unit = group ? unit_group(*group) : std::nullopt;
+  if (!group) return std::nullopt;
+  const auto self = file::read(view.own_group, file_limit);
+  const std::string own = self ? parse_own_group(*self).value_or("") : std::string();
+  const auto unit = unit_group(*group, group_tree_name(run_directory) + "/" + name, own);
   if (!unit) return std::nullopt;
   const auto mounts = file::read(view.mountinfo, file_limit);
   if (!mounts) return std::nullopt;

@@ -62,7 +62,9 @@ class GroupTree {
   std::filesystem::path directory_;
 };
 
-/// The group a running process was put into by a supervisor, when this process may kill it.
-std::optional<ControlGroup> group_of(pid_t pid, const GroupView& view = {});
+/// The group that was made for a launch over this run directory, when a process is in it and this process
+/// may kill it without ending itself. `name`: of the group, as it was given to GroupTree::make().
+std::optional<ControlGroup> group_of(pid_t pid, const std::filesystem::path& run_directory,
+                                     const std::string& name, const GroupView& view = {});
 
 }  // namespace dumb::supervisor
