@@ -19,10 +19,6 @@
 
 #include "supervisor/proc_posix.hpp"
 
-#ifndef CLOSE_RANGE_CLOEXEC
-#define CLOSE_RANGE_CLOEXEC (1U << 2)
-#endif
-
 namespace dumb::supervisor {
 namespace {
 
@@ -66,8 +62,9 @@ DUMB_NO_SANITIZE int child_main(void* argument) {
     if (::dup2(sources[static_cast<std::size_t>(target)], target) < 0)
       return fail("connect the standard streams");
   }
-  if (::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) != 0) {
-    for (int fd = 3; fd < 65536; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  // Now, not with exec: what follows may hang on a mount, and must hold no lock and no socket then.
+  if (::syscall(SYS_close_range, 3U, ~0U, 0U) != 0) {
+    for (int fd = 3; fd < 65536; ++fd) ::close(fd);
   }
   ::umask(022);
   if (block.identity != nullptr) {
@@ -215,6 +212,20 @@ std::string ExitStatus::to_string() const {
       break;
   }
   return "exit status unknown";
+}
+
+std::vector<std::filesystem::path> program_candidates(const LaunchSpec& spec) {
+  std::vector<std::filesystem::path> candidates;
+  if (spec.argv.empty() || spec.argv.front().empty()) return candidates;
+  const std::string& name = spec.argv.front();
+  if (name.find('/') != std::string::npos) {
+    candidates.push_back(spec.directory / name);
+    return candidates;
+  }
+  for (const std::string& directory : text::split(variable(spec.env, "PATH"), ':')) {
+    if (!directory.empty()) candidates.push_back(std::filesystem::path(directory) / name);
+  }
+  return candidates;
 }
 
 std::optional<std::filesystem::path> find_program(std::string_view name, std::string_view path_variable) {

@@ -56,13 +56,17 @@ asio::awaitable<Answer> ask_tcp(const readiness::Tcp& how, milliseconds limit) {
 }
 
 asio::awaitable<Answer> ask_exec(const readiness::Exec& how, const ReadinessWatch& watch) {
-  // Entering a directory on a mount that hangs would hold this thread.
+  // Entering a directory on a mount that hangs, or executing what is there, would hold this thread.
   asio::thread_pool& workers = *watch.workers;
   const milliseconds limit = watch.settings.timeout;
-  auto look = [directory = watch.launch.directory, limit] { return inspect_path(directory, limit); };
-  const PathState directory = co_await offload(workers, look);
-  if (directory != PathState::directory)
-    co_return Answer{false, false, "the working directory does not answer"};
+  LaunchSpec launch = watch.launch;
+  launch.argv = how.argv;
+  auto look = [launch, limit]() -> std::string {
+    if (inspect_path(launch.directory, limit) != PathState::directory) return "the working directory";
+    return inspect_program(launch, limit) == PathState::dead ? launch.argv.front() : std::string();
+  };
+  const std::string dead = co_await offload(workers, look);
+  if (!dead.empty()) co_return Answer{false, false, dead + " does not answer"};
   const bool over = co_await is_cancelled();
   if (over) co_return Answer{false, true, {}};
   // Checks that sleep uninterruptibly must not pile up.
@@ -70,8 +74,7 @@ asio::awaitable<Answer> ask_exec(const readiness::Exec& how, const ReadinessWatc
     co_return Answer{false, false, how.argv.front() + " of before survives SIGKILL"};
   HelperSpec helper;
   helper.until_reaped = watch.probes;
-  helper.launch = watch.launch;
-  helper.launch.argv = how.argv;
+  helper.launch = std::move(launch);
   helper.timeout = limit;
   helper.kill_wait = watch.kill_wait;
   const Result<HelperResult> result = co_await run_helper(std::move(helper));

@@ -234,19 +234,32 @@ asio::awaitable<void> Unit::do_waits(std::uint64_t run) {
   prepared_.reset();
 }
 
-/// The child enters its working directory while this thread waits for it to exec: a mount that hangs must be
-/// found out before.
+/// The child enters its working directory and opens its program while a thread waits for it to exec: a mount
+/// that hangs must be found out before.
 asio::awaitable<std::optional<Error>> Unit::find_fault_of_directory() {
   auto plan = shared_.source->launch_plan(name_);
   if (!plan) co_return plan.error();
   const std::filesystem::path directory = plan->spec.directory;
+  const std::filesystem::path& trusted = shared_.options.run_directory;
   // Who comes back after an end shall be away for a short time only.
-  if (launches_ > 0 && is_plain_directory(directory, shared_.options.run_directory)) {
+  if (launches_ > 0 && is_plain_directory(directory, trusted) && is_plain_program(plan->spec, trusted)) {
     prepared_ = std::move(*plan);
     co_return std::nullopt;
   }
-  auto work = [directory] { return inspect_path(directory, milliseconds(2'000)); };
-  const PathState state = co_await offload(*shared_.workers, work);
+  struct Found {
+    PathState directory = PathState::dead;
+    PathState program = PathState::missing;  // which the launch itself tells best
+  };
+  auto work = [spec = plan->spec] {
+    constexpr milliseconds patience{2'000};
+    Found found{inspect_path(spec.directory, patience)};
+    if (found.directory == PathState::directory) found.program = inspect_program(spec, patience);
+    return found;
+  };
+  const Found found = co_await offload(*shared_.workers, work);
+  const PathState state = found.directory;
+  if (found.program == PathState::dead)
+    co_return Error(Errc::spawn_failed, "the program " + plan->spec.argv.front() + " does not answer", name_);
   if (state == PathState::directory) co_return std::nullopt;
   const std::string shown = plan->shown_directory.empty() ? directory.native() : plan->shown_directory;
   const char* what = state == PathState::dead      ? " does not answer"

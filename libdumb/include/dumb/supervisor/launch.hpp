@@ -29,7 +29,8 @@ struct LaunchSpec {
   int standard_output = -1;          ///< descriptor for the child; -1: /dev/null
   int standard_error = -1;
   int standard_input = -1;
-  int control_group = -1;  ///< descriptor of the directory of the group it is born into (cgroups(7)); -1: none
+  int control_group =
+      -1;  ///< descriptor of the directory of the group it is born into (cgroups(7)); -1: none
 };
 
 /// How a child ended.
@@ -48,7 +49,8 @@ struct Child {
   pid_t pid = -1;
   UniqueFd pidfd;
   std::uint64_t start_ticks = 0;  ///< kernel start time, clock ticks since boot
-  bool in_control_group = false;  ///< it was in the group of its LaunchSpec before it ran its first instruction
+  bool in_control_group =
+      false;  ///< it was in the group of its LaunchSpec before it ran its first instruction
 };
 
 /// Spawns with vfork semantics: session and process group of its own, descriptors 3 and up closed, signal
@@ -61,6 +63,9 @@ std::optional<ExitStatus> try_wait(const Child& child) noexcept;
 
 /// Sends `signal` through the pidfd; never reaches a recycled pid. False when the process is gone.
 bool send_signal(const Child& child, int signal) noexcept;
+
+/// Where the program of `spec` is looked for, in order. Touches no file.
+std::vector<std::filesystem::path> program_candidates(const LaunchSpec& spec);
 
 /// Absolute path of a program found on `path_variable` (colon list), or nullopt.
 std::optional<std::filesystem::path> find_program(std::string_view name, std::string_view path_variable);

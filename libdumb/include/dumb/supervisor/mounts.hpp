@@ -9,6 +9,8 @@
 
 namespace dumb::supervisor {
 
+struct LaunchSpec;
+
 using dumb::Mount;
 using dumb::parse_mountinfo;
 
@@ -25,12 +27,20 @@ Result<void> unmount(const std::filesystem::path& point, bool& lazy,
 enum class PathState { directory, other, missing, dead };
 
 /// What a stat of `path` says within `limit`; `dead` when it does not answer (hung mount) or the mount is
-/// broken (ENOTCONN). Blocking for at most `limit`; a hung stat is left to a thread of its own.
+/// broken (ENOTCONN). Blocking for at most `limit`. A process of its own asks, where somebody has to be asked
+/// at all: nothing but the answer ends the question, and a thread of this process could not end before.
 PathState inspect_path(const std::filesystem::path& path, std::chrono::milliseconds limit);
 /// Whether `path` is a directory on a block device or on the file system of `trusted`, a directory that this
 /// program uses anyway, as far as the kernel knows without asking anybody. Never blocks on the file system of
 /// `path`; false says nothing.
 bool is_plain_directory(const std::filesystem::path& path, const std::filesystem::path& trusted);
+/// What there is of the program of `spec`: `other` when it was found, `dead` when a place where it would be
+/// looked for first does not answer within `limit`, else `missing`. Blocking as inspect_path(), for each
+/// place.
+PathState inspect_program(const LaunchSpec& spec, std::chrono::milliseconds limit);
+/// Whether the program can be looked for without asking anything but block devices and the file system of
+/// `trusted`, as far as the kernel knows. Never blocks; false says nothing.
+bool is_plain_program(const LaunchSpec& spec, const std::filesystem::path& trusted);
 /// Whether a mounted path answers a stat within `limit`. Blocking as inspect_path().
 bool mount_answers(const std::filesystem::path& point, std::chrono::milliseconds limit);
 
