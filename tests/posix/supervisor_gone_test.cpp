@@ -12,6 +12,7 @@
 
 #include "supervisor/cgroup_posix.hpp"
 #include "supervisor/proc_posix.hpp"
+#include "support/lacks.hpp"
 #include "support/service_stack.hpp"
 
 using namespace dumb;
@@ -33,7 +34,7 @@ std::vector<Containment> containments() {
   test::TempDir scratch;
   auto tree = GroupTree::open(scratch.path());
   if (!tree) {
-    WARN("control groups are not exercised: " + tree.error().to_string());
+    test::lacks("cgroup", tree.error().to_string());
     return {Containment::descent_only};
   }
   tree->remove();
@@ -55,7 +56,7 @@ std::set<pid_t> alive_with(const std::string& variable) {
   return found;
 }
 
-/// The group of a process beneath a supervisor's own, if it is in one.
+/// The group a process is in.
 fs::path directory_of(pid_t pid) {
   const auto text = file::read("/proc/" + std::to_string(pid) + "/cgroup");
   const auto group = text ? parse_own_group(*text) : std::nullopt;
@@ -167,7 +168,7 @@ TEST_CASE("a process that SIGKILL does not end is told of, and collected when it
   const fs::path freezer = "/sys/fs/cgroup/freezer/dumb-test-" + std::to_string(::getpid());
   if (::mkdir(freezer.c_str(), 0755) != 0 || !fs::exists(freezer / "freezer.state")) {
     ::rmdir(freezer.c_str());
-    WARN("no freezer that can be written here: an unkillable process is not exercised");
+    test::lacks("freezer", "an unkillable process");
     return;
   }
   for (const Containment containment : containments()) {
