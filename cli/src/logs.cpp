@@ -108,8 +108,12 @@ class Follower {
   bool take(const engine::LogChunk& chunk) {
     const bool same_file = file_id_ && chunk.file_id == file_id_;
     if (chunk.reset && same_file && !chunk.chunk.empty()) context_.note("the log was cut or ran ahead");
-    cursor_ = chunk.cursor;
-    if (chunk.file_id) file_id_ = chunk.file_id;
+    if (chunk.reset && file_id_ && chunk.file_id && !same_file)
+      context_.note("the log is another file now; lines in between may be missing");
+    if (chunk.file_id) {
+      cursor_ = chunk.cursor;
+      file_id_ = chunk.file_id;
+    }
     return print_lines(context_, name_, chunk.chunk, all_lines);
   }
 

@@ -61,12 +61,24 @@ TEST_CASE("following goes on where the last answer ended, over a rotation too", 
   CliProgram program;
   program.answer(first_call, chunk("one\n", 4, 4, true));
   program.answer(next_call(4, "1%3A2"), chunk("two\n", 8, 8, false));
-  program.answer(next_call(8, "1%3A2"), chunk("new file\n", 9, 9, true, "1:3"));
+  program.answer(next_call(8, "1%3A2"), chunk("three\nnew file\n", 9, 9, false, "1:3"));
   program.answer(next_call(9, "1%3A3"), chunk("", 9, 9, false, "1:3"));
-  program.pauses = 3;
+  program.answer(next_call(9, "1%3A3"), chunk("", 0, 0, true, {}));  // no file for a moment
+  program.answer(next_call(9, "1%3A3"), chunk("four\n", 14, 14, false, "1:3"));
+  program.pauses = 5;
   CHECK(program.run({"logs", "-f", "Zilean"}) == 0);
-  CHECK(program.out == "one\ntwo\nnew file\n");
+  CHECK(program.out == "one\ntwo\nthree\nnew file\nfour\n");
   CHECK(program.err.empty());
+}
+
+TEST_CASE("following says when lines may be missing", "[cli][LIF-114]") {
+  CliProgram program;
+  program.answer(first_call, chunk("one\n", 4, 4, true));
+  program.answer(next_call(4, "1%3A2"), chunk("new file\n", 9, 9, true, "1:3"));
+  program.pauses = 1;
+  CHECK(program.run({"logs", "-f", "Zilean"}) == 0);
+  CHECK(program.out == "one\nnew file\n");
+  CHECK(program.err == "dumb-cli: the log is another file now; lines in between may be missing\n");
 }
 
 TEST_CASE("following waits for a server that goes away", "[cli]") {

@@ -155,6 +155,12 @@ std::vector<std::string> plan_pruning(const std::vector<std::string>& listing, s
   return removals;
 }
 
+std::vector<std::string> list_rotated(const std::vector<std::string>& listing, std::string_view active) {
+  std::vector<std::string> names;
+  for (Rotated& file : rotated_files(listing, parse_log_name(active))) names.push_back(std::move(file.name));
+  return names;
+}
+
 std::vector<std::string> plan_expiry(const std::vector<std::string>& listing, std::string_view active,
                                      const Date& today, int days) {
   std::vector<std::string> removals;

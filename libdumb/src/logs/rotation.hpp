@@ -44,6 +44,9 @@ RotationPlan plan_rotation(const std::vector<std::string>& listing, std::string_
 std::vector<std::string> plan_pruning(const std::vector<std::string>& listing, std::string_view active,
                                       int keep);
 
+/// The rotated files of `active`, newest first.
+std::vector<std::string> list_rotated(const std::vector<std::string>& listing, std::string_view active);
+
 /// Rotated files of a day more than `days` days before `today`; with 0 days none is too old.
 std::vector<std::string> plan_expiry(const std::vector<std::string>& listing, std::string_view active,
                                      const Date& today, int days);

@@ -27,7 +27,8 @@ struct Chunk {
   std::optional<std::string> file_id;
 };
 
-/// Reads complete lines, UTF-8 repaired, not redacted. Blocking and bounded in memory; call on a worker.
+/// Reads complete lines, UTF-8 repaired, not redacted. Where the file of `file_id` has been rotated away and
+/// is still kept, goes on in it and in those after it. Blocking and bounded in memory; call on a worker.
 /// A missing file gives the empty chunk. Fails with the errno of open or read.
 Result<Chunk> read_chunk(const std::filesystem::path& file, const ReadRequest& request);
 
