@@ -15,6 +15,8 @@
 
 #include "engine/impl.hpp"
 #include "engine/line_file.hpp"
+#include "supervisor/left_helpers_posix.hpp"
+#include "supervisor/records_posix.hpp"
 
 namespace dumb::engine {
 namespace {
@@ -175,6 +177,7 @@ asio::awaitable<std::optional<RepairLaunch>> Engine::Impl::repair_command() {
   const std::string name(name_of_repair);
   config::Environment environment = manager->environment();
   for (const std::string& variable : manager->secret_variables()) environment.erase(variable);  // CFG-46
+  environment[std::string(supervisor::helper_variable)] = supervisor::run_directory_id(run_directory());
   Result<RepairLaunch> launch = repair_launch(*config(), root(), environment);
   if (!launch) {
     log.warning(name + ": " + launch.error().to_string());

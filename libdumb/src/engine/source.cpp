@@ -12,6 +12,8 @@
 #include <map>
 
 #include "engine/impl.hpp"
+#include "supervisor/left_helpers_posix.hpp"
+#include "supervisor/records_posix.hpp"
 
 namespace dumb::engine {
 namespace {
@@ -76,6 +78,8 @@ setup::Context Engine::Impl::setup_context(const config::BlockRef& ref) {
   request.private_directory = run_directory();
   request.repair_plex = [this] { return repair_before_start(); };
   for (const std::string& name : manager->secret_variables()) request.environment.erase(name);  // CFG-46
+  request.environment[std::string(supervisor::helper_variable)] =
+      supervisor::run_directory_id(run_directory());
   return request;
 }
 
@@ -214,10 +218,6 @@ Result<supervisor::LaunchPlan> Engine::Impl::launch_plan(const std::string& proc
   return plan;
 }
 
-/// Where the service mounts, mapped; empty when it mounts nothing itself.
-std::filesystem::path Engine::Impl::mount_point_of(const config::BlockRef& ref) const {
-  if (ref.config_key != "rclone") return {};
-  const json::object& block = config()->block(ref);
 /// LIF-103: of the services that run.
 void Engine::Impl::follow_log_levels() {
   const config::SnapshotPtr snapshot = config();
@@ -225,6 +225,10 @@ void Engine::Impl::follow_log_levels() {
     supervisor.set_file_threshold(ref.process_name, level_of(snapshot->block(ref)));
 }
 
+/// Where the service mounts, mapped; empty when it mounts nothing itself.
+std::filesystem::path Engine::Impl::mount_point_of(const config::BlockRef& ref) const {
+  if (ref.config_key != "rclone") return {};
+  const json::object& block = config()->block(ref);
   const std::string directory = jsonx::string_at(block, "mount_dir");
   std::string name = jsonx::string_at(block, "mount_name");
   while (name.starts_with('/')) name.erase(0, 1);

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "supervisor/left_helpers_posix.hpp"
 #include "supervisor/records_posix.hpp"
 #include "supervisor/unit_asio.hpp"
 
@@ -141,7 +142,8 @@ class Supervisor::Impl {
     const Findings found =
         match_children(known.records, list_candidates(), shared_.boot, shared_.directory_id);
     Adoption adoption;
-    adoption.sentences = found.sentences;
+    adoption.sentences = end_left_helpers(shared_.directory_id, shared_.options.kill_wait);
+    adoption.sentences.insert(adoption.sentences.end(), found.sentences.begin(), found.sentences.end());
     for (const std::string& name : known.unreadable) {
       adoption.sentences.push_back("the state file " + name + " cannot be read and is not believed");
     }
@@ -254,12 +256,12 @@ void Supervisor::kill(std::string_view process_name) {
   if (const auto unit = impl_->find(process_name)) unit->feed(event::KillAsked{});
 }
 
-void Supervisor::refuse_starts() {
-  impl_->refusing_ = true;
 void Supervisor::set_file_threshold(std::string_view process_name, Level threshold) {
   if (const auto unit = impl_->find(process_name)) unit->set_file_threshold(threshold);
 }
 
+void Supervisor::refuse_starts() {
+  impl_->refusing_ = true;
   rules_changed();
 }
 

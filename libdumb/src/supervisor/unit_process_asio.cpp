@@ -105,7 +105,9 @@ Result<void> Unit::launch() {
   fifo_base_ = shared_.options.run_directory / file_stem(name_, static_cast<std::int64_t>(number));
   adopted_ = foreign_ = written_ready_ = false;
   // One that this program was given itself is not the child's.
-  std::erase_if(plan_.spec.env, [](const std::string& entry) { return entry.starts_with("DUMB_UNIT="); });
+  std::erase_if(plan_.spec.env, [](const std::string& entry) {
+    return entry.starts_with("DUMB_UNIT=") || entry.starts_with("DUMB_HELPER=");
+  });
   plan_.spec.env.push_back(mark_);
   if (auto prepared = prepare_readiness(); !prepared) return prepared.error();
   Fifo output;
@@ -158,8 +160,6 @@ void Unit::begin_capture(UniqueFd output, UniqueFd error) {
   capture_ = shared_.logs->attach(std::move(spec));
 }
 
-/// Prepares to learn of the end. A child that could not be watched is ended at once: nothing runs
-/// unsupervised.
 void Unit::set_file_threshold(Level threshold) {
   if (!capture_ || plan_.file_threshold == threshold) return;
   plan_.file_threshold = threshold;
@@ -167,6 +167,8 @@ void Unit::set_file_threshold(Level threshold) {
   write_down();
 }
 
+/// Prepares to learn of the end. A child that could not be watched is ended at once: nothing runs
+/// unsupervised.
 Result<void> Unit::watch_exit(const Child& child) {
   auto watched = watch_pidfd(child);
   if (watched) return watched;
