@@ -46,9 +46,13 @@ class ServiceStack final : public ServiceSource {
     std::vector<std::string> environment{};
   };
 
+  /// `elsewhere`: keeps everything there, for another stack to find; empty: in a directory of its own.
   explicit ServiceStack(supervisor::Containment held = supervisor::Containment::automatic,
-                        std::chrono::milliseconds patience = 3s)
-      : containment(held), kill_wait(patience), logs(stack_log_options(dir / "log")) {}
+                        std::chrono::milliseconds patience = 3s, std::filesystem::path elsewhere = {})
+      : containment(held),
+        kill_wait(patience),
+        home(elsewhere.empty() ? dir.path() : std::move(elsewhere)),
+        logs(stack_log_options(home / "log")) {}
   ~ServiceStack() override { pool.join(); }
 
   asio::awaitable<Result<void>> setup(std::string name) override {
@@ -73,8 +77,8 @@ class ServiceStack final : public ServiceSource {
     plan.spec.argv = service.arguments;
     plan.spec.argv.insert(plan.spec.argv.begin(), service.program);
     plan.spec.env = {"PATH=/usr/bin:/bin"};
-    plan.spec.directory = dir.path();
-    plan.log_file = dir / ("log/" + name + ".log");
+    plan.spec.directory = home;
+    plan.log_file = home / ("log/" + name + ".log");
     plan.to_main_log = name != "loud";
     plan.endpoints = service.endpoints;
     plan.config_key = "key of " + name;
@@ -123,7 +127,7 @@ class ServiceStack final : public ServiceSource {
   }
   std::string log_of(const std::string& name) {
     logs.flush();
-    return read_text(dir / ("log/" + name + ".log"));
+    return read_text(home / ("log/" + name + ".log"));
   }
   /// The number behind `word` in the service's log, once it is there.
   pid_t number_in_log(const std::string& name, const std::string& word) {
@@ -131,7 +135,7 @@ class ServiceStack final : public ServiceSource {
     std::string text;
     REQUIRE(run_until(context, [&] {
       std::error_code ignored;
-      if (!std::filesystem::exists(dir / ("log/" + name + ".log"), ignored)) return false;
+      if (!std::filesystem::exists(home / ("log/" + name + ".log"), ignored)) return false;
       text = log_of(name);
       at = text.find(word);
       return at != std::string::npos && text.find('\n', at) != std::string::npos;
@@ -142,6 +146,7 @@ class ServiceStack final : public ServiceSource {
   supervisor::Containment containment;
   std::chrono::milliseconds kill_wait;
   TempDir dir;
+  std::filesystem::path home;
   asio::io_context context;
   logs::LogService logs;
   asio::thread_pool pool{2};
@@ -155,7 +160,7 @@ class ServiceStack final : public ServiceSource {
                         pool,
                         *this,
                         logs,
-                        {.run_directory = dir / "run",
+                        {.run_directory = home / "run",
                          .immediate_exit_watch = 700ms,
                          .kill_wait = kill_wait,
                          .containment = containment}};
