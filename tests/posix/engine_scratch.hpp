@@ -27,6 +27,7 @@ struct Scratch {
   std::chrono::milliseconds api_wait_limit{600'000};
   config::Environment environment{{"PATH", "/usr/bin:/bin"}, {"GREETING", "hello"}};
   std::chrono::seconds backup_catch_up{300};
+  std::chrono::milliseconds usage_interval{2'000};
   bool overlaid = false;
   bool strict_start = false;
 
@@ -88,6 +89,7 @@ struct Scratch {
     options.api_wait_limit = api_wait_limit;
     options.strict_start = strict_start;
     options.backup_catch_up = backup_catch_up;
+    options.usage_interval = usage_interval;
     if (overlaid) options.catalog_directory = "/catalog";
     auto opened = engine::Engine::open(context, std::move(options));
     if (!opened) return opened.error();
