@@ -12,6 +12,7 @@
 using namespace dumb;
 using namespace dumb::supervisor;
 using namespace std::chrono_literals;
+namespace asio = boost::asio;
 namespace fs = std::filesystem;
 using Stack = test::ServiceStack;
 
@@ -23,15 +24,28 @@ std::unique_ptr<test::HungMount> hung_mount(const fs::path& point) {
   return mount;
 }
 
-std::vector<pid_t> own_children() {
-  std::vector<pid_t> found;
-  const auto processes = scan_processes();
-  REQUIRE(processes);
-  for (const ProcStat& process : *processes) {
-    if (process.parent == ::getpid()) found.push_back(process.pid);
+/// Children of this process that came after it was made.
+class NewChildren {
+ public:
+  NewChildren() : before_(all()) {}
+  std::vector<pid_t> now() const {
+    std::vector<pid_t> found = all();
+    std::erase_if(found, [this](pid_t pid) { return std::count(before_.begin(), before_.end(), pid) != 0; });
+    return found;
   }
-  return found;
-}
+
+ private:
+  static std::vector<pid_t> all() {
+    std::vector<pid_t> found;
+    const auto processes = scan_processes();
+    REQUIRE(processes);
+    for (const ProcStat& process : *processes) {
+      if (process.parent == ::getpid()) found.push_back(process.pid);
+    }
+    return found;
+  }
+  std::vector<pid_t> before_;
+};
 
 std::size_t count_in(const fs::path& directory) {
   return static_cast<std::size_t>(std::distance(fs::directory_iterator(directory), fs::directory_iterator()));
@@ -45,22 +59,26 @@ TEST_CASE("who asks a mount that hangs is a process without descriptors, one for
   const auto mount = hung_mount(dir / "mnt");
   if (!mount) return;
   const std::size_t threads = count_in("/proc/self/task");
+  const NewChildren children;
   CHECK_FALSE(mount_answers(mount->point(), 300ms));
   REQUIRE(test::eventually([&] { return mount->asked() > 0; }));
   CHECK_FALSE(mount_answers(mount->point(), 10ms));
   CHECK(inspect_path(mount->point(), 10ms) == PathState::dead);
   CHECK(count_in("/proc/self/task") == threads);
-  const std::vector<pid_t> asking = own_children();
+  const std::vector<pid_t> asking = children.now();
   REQUIRE(asking.size() == 1);
   CHECK(count_in("/proc/" + std::to_string(asking.front()) + "/fd") == 0);
   ::kill(asking.front(), SIGKILL);
-  REQUIRE(test::eventually([&] { return read_stat(asking.front())->state == 'D'; }));
+  REQUIRE(test::eventually([&] {
+    const auto stat = read_stat(asking.front());
+    return stat && stat->state == 'D';
+  }));
   mount->release();
   CHECK(inspect_path(dir.path(), 10s) == PathState::directory);
   // The next question takes the old one's end down.
   REQUIRE(test::eventually([&] {
     mount_answers(dir.path(), 10s);
-    return own_children().empty();
+    return children.now().empty();
   }));
   CHECK(mount_answers(mount->point(), 10s));  // the plain directory beneath
 }
@@ -68,6 +86,7 @@ TEST_CASE("who asks a mount that hangs is a process without descriptors, one for
 TEST_CASE("what is there is told without a process where the kernel knows", "[supervisor][LIF-43]") {
   test::TempDir dir;
   test::write_text(dir / "file", "");
+  const NewChildren children;
   for (int round = 0; round < 3; ++round) {
     CHECK(inspect_path(dir.path(), 10s) == PathState::directory);
     CHECK(inspect_path(dir / "file", 10s) == PathState::other);
@@ -76,7 +95,7 @@ TEST_CASE("what is there is told without a process where the kernel knows", "[su
     CHECK(mount_answers(dir.path(), 10s));
     CHECK_FALSE(mount_answers(dir / "nothing", 10s));
   }
-  CHECK(own_children().empty());
+  CHECK(children.now().empty());
 }
 
 TEST_CASE("a program on a mount that hangs fails the start of its service only",
@@ -107,10 +126,11 @@ TEST_CASE("a child that hangs before it executes its program holds no descriptor
   LaunchSpec spec;
   spec.argv = {(mount->point() / "program").native()};
   spec.directory = "/";
+  const NewChildren children;
   Result<Child> child = Error(Errc::cancelled, "not yet");
   std::thread launcher([&] { child = spawn(spec); });
   REQUIRE(test::eventually([&] { return mount->asked() > 0; }));
-  const std::vector<pid_t> born = own_children();
+  const std::vector<pid_t> born = children.now();
   std::size_t held = 99;
   if (born.size() == 1) held = count_in("/proc/" + std::to_string(born.front()) + "/fd");
   mount->release();

@@ -47,8 +47,7 @@ class HungMount {
     if (!device_) return;
     stop_ = true;
     reader_.join();
-    ::umount2(point_.c_str(), MNT_FORCE);
-    device_.reset();  // ends the connection, whoever still holds the mount
+    device_.reset();  // ends the connection
     ::umount2(point_.c_str(), MNT_DETACH);
   }
 
