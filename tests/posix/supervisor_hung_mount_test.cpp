@@ -140,3 +140,29 @@ TEST_CASE("a child that hangs before it executes its program holds no descriptor
   REQUIRE_FALSE(child);
   CHECK_THAT(child.error().message(), ContainsSubstring("cannot execute the program"));
 }
+
+TEST_CASE(
+    "a service that sleeps uninterruptibly is reported, killed again by each stop, and collected at last",
+    "[supervisor][LIF-63][LIF-65][LIF-66]") {
+  for (const Containment containment : {Containment::automatic, Containment::descent_only}) {
+    Stack stack(containment, 200ms);
+    const auto mount = hung_mount(stack.dir / "mnt");
+    if (!mount) return;
+    stack.services["stuck"] = {.arguments = {"--touch", (mount->point() / "file").native()}, .grace = 100ms};
+    REQUIRE(stack.start("stuck"));
+    REQUIRE(test::eventually([&] { return mount->asked() > 0; }));
+    const pid_t pid = stack.supervisor.info("stuck").pid;
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      const auto stopped = test::run(stack.context, stack.supervisor.stop("stuck"));
+      REQUIRE_FALSE(stopped);
+      CHECK(stopped.error().is(Errc::stop_failed));
+      CHECK(stack.supervisor.info("stuck").state == State::stopping);
+      CHECK(read_stat(pid));
+    }
+    mount->release();
+    REQUIRE(test::run_until(stack.context,
+                            [&] { return stack.supervisor.info("stuck").state == State::stopped; }));
+    CHECK_FALSE(read_stat(pid));
+    stack.finish();
+  }
+}
