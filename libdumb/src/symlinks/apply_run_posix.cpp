@@ -109,7 +109,7 @@ class Batches {
 
   /// False when nothing is left.
   Result<bool> next(Batch& batch) {
-    constexpr std::size_t most = 64;
+    constexpr std::size_t most = 16;
     constexpr std::size_t most_of_one_directory = 256;
     batch.size = 0;
     batch.directories.clear();
