@@ -46,6 +46,15 @@ std::string told(const RepairReport& report) {
 
 constexpr const char* not_possible = "not possible here";
 
+/// What a child has said; it cannot do everything everywhere.
+void check_said(const std::string& said, const std::string& expected) {
+  if (said == not_possible) {
+    WARN("not tested: mounts of its own are not allowed here");
+  } else {
+    CHECK(said == expected);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("a full disk stops the run and leaves every link", "[symlinks][EX-14][SYM-71][SYM-79][SYM-88]") {
@@ -109,6 +118,13 @@ TEST_CASE("one failing link does not stop the others", "[symlinks][SYM-79][SYM-8
     int old = 0;
     for (const char* name : {"/l/1", "/l/2", "/l/3"}) old += farm.target(name) == "/x" ? 1 : 0;
     CHECK(old == 1);
+    for (const ErrorItem& item : report.errors) {
+      CHECK(farm.target(item.link_path) == "/x");
+      CHECK(item.code == "EIO");
+    }
+    // What failed is not among the changes.
+    CHECK(report.changes.size() == 2);
+    for (const LinkChange& change : report.changes) CHECK(farm.target(change.link_path) == "/y");
   }
 }
 
@@ -259,7 +275,7 @@ TEST_CASE("a read-only file system stops the run", "[symlinks][SYM-88]") {
     if (!report) return report.error().to_string();
     return report->aborted.value_or("") + " " + std::to_string(report->not_attempted);
   });
-  if (end.said != not_possible) CHECK(end.said == "EROFS 2");
+  check_said(end.said, "EROFS 2");
   CHECK(farm.target("/l/1") == "/x");
 }
 
@@ -289,7 +305,7 @@ TEST_CASE("a mount that has died makes targets unknown, never missing",
     if (!snapshot) return snapshot.error().to_string();
     return told(*report) + ", recorded " + std::to_string(snapshot->recorded_entries);
   });
-  if (end.said != not_possible) CHECK(end.said == "changed 1 unknown 1 missing 1 mounts 1, recorded 1");
+  check_said(end.said, "changed 1 unknown 1 missing 1 mounts 1, recorded 1");
 }
 
 TEST_CASE("a mount that hangs holds up nobody", "[symlinks][SYM-19][SYM-89]") {

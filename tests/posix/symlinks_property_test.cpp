@@ -221,7 +221,7 @@ int rounds() {
 }  // namespace
 
 TEST_CASE("a dry run tells what the real one does, and undo brings all back",
-          "[symlinks][SYM-9][SYM-20][SYM-27][SYM-35][SYM-71]") {
+          "[symlinks][P1][P2][P6][P8][SYM-9][SYM-20][SYM-27][SYM-35][SYM-71]") {
   int done = 0;
   for (int round = 0; round < rounds(); ++round) {
     // Now and then enough for several threads to share.
@@ -262,7 +262,7 @@ TEST_CASE("a dry run tells what the real one does, and undo brings all back",
   CHECK(done > rounds() / 4);
 }
 
-TEST_CASE("a second identical run changes nothing", "[symlinks][SYM-14][SYM-17]") {
+TEST_CASE("a second identical run changes nothing", "[symlinks][P3][SYM-14][SYM-17]") {
   for (int round = 0; round < rounds(); ++round) {
     Garden garden(static_cast<std::uint32_t>(round));
     RepairRequest request =
@@ -300,7 +300,7 @@ TEST_CASE("a second identical run of rules and migrations moves nothing more",
 }
 
 TEST_CASE("any links that are deleted come back from the snapshot",
-          "[symlinks][SYM-30][SYM-34][SYM-38][SYM-67]") {
+          "[symlinks][P4][P5][P6][P8][SYM-30][SYM-34][SYM-38][SYM-67]") {
   for (int round = 0; round < rounds(); ++round) {
     INFO("round " << round);
     Garden garden(static_cast<std::uint32_t>(round));
@@ -334,7 +334,7 @@ TEST_CASE("any links that are deleted come back from the snapshot",
 }
 
 TEST_CASE("no run looks behind a link unless it was asked about targets",
-          "[symlinks][SYM-41][SYM-82][SYM-98]") {
+          "[symlinks][P7][SYM-41][SYM-82][SYM-98]") {
   for (int round = 0; round < rounds() / 4; ++round) {
     Garden garden(static_cast<std::uint32_t>(round));
     test::FaultCalls calls;

@@ -1,6 +1,6 @@
 #include <dumb/symlinks/bytes.hpp>
 
-#include "posix/symlinks_fixture.hpp"
+#include "posix/symlinks_faults.hpp"
 
 using namespace dumb;
 using namespace dumb::symlinks;
@@ -277,14 +277,20 @@ TEST_CASE("a run that is stopped keeps what it did, and can be resumed and undon
   control.progress = [&](const Progress& progress) {
     if (stages.empty() || stages.back() != progress.stage) stages.push_back(progress.stage);
   };
-  farm.environment.before_apply = [&] { stop.request_stop(); };
+  test::FaultCalls calls;
+  calls.before = [&](std::string_view call, const char*) {
+    if (call == "make_link") stop.request_stop();
+    return 0;
+  };
+  farm.environment.calls = &calls;
+  farm.environment.threads = 1;
   const auto report = repair(farm.environment, farm.request({"/l"}, {{"/a", "/b"}}), control);
   REQUIRE(report);
   CHECK(report->cancelled);
   CHECK(report->changed == 1);
   CHECK(report->not_attempted == 199);
   CHECK(stages == std::vector{Stage::collecting, Stage::processing, Stage::finalizing, Stage::completed});
-  farm.environment.before_apply = {};
+  farm.environment.calls = nullptr;
 
   RepairRequest resume;
   resume.resume_manifest_path = report->auto_manifest;

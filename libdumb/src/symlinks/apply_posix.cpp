@@ -84,21 +84,30 @@ Done Applier::apply_transfer(const Change& change, std::uint64_t entry) {
   const std::string goal(base_name(change.destination));
   const std::string name(base_name(change.path));
   touched(*to);
-  const bool plain = change.kind == Change::Kind::move && !change.two_step;
-  if (!plain) {
-    const Done made = at_destination(change, *to, goal, entry);
-    if (made.kind != Kind::done || change.kind == Change::Kind::copy) return made;
-  }
+  if (change.kind == Change::Kind::copy) return at_destination(change, *to, goal, entry);
+  if (change.two_step) return two_steps(change, *to, entry);
   Directory* from = places_.parent_of(change.path, number);
-  Done moved{Kind::failed, number, "open the directory of the link"};
+  if (from == nullptr) return {Kind::failed, number, "open the directory of the link"};
+  touched(*from);
+  const Done moved = ops_.move(*from, name, *to, goal, *change.old_target, change.replaced_target, entry);
+  // One mount may still be several file systems to a rename (a union, subvolumes).
+  return moved.kind == Kind::failed && moved.number == EXDEV ? two_steps(change, *to, entry) : moved;
+}
+
+Done Applier::two_steps(const Change& change, Directory& to, std::uint64_t entry) {
+  const std::string goal(base_name(change.destination));
+  const Done made = at_destination(change, to, goal, entry);
+  if (made.kind != Kind::done) return made;
+  int number = 0;
+  Directory* from = places_.parent_of(change.path, number);
+  Done removed{Kind::failed, number, "open the directory of the link"};
   if (from != nullptr) {
     touched(*from);
-    moved = plain ? ops_.move(*from, name, *to, goal, *change.old_target, change.replaced_target, entry)
-                  : ops_.remove(*from, name, *change.old_target, entry);
+    removed = ops_.remove(*from, std::string(base_name(change.path)), *change.old_target, entry);
   }
-  if (plain || moved.kind == Kind::done) return moved;
-  const Done back = take_back(change, *to, goal, entry);
-  return back.kind == Kind::failed ? back : moved;
+  if (removed.kind == Kind::done) return removed;
+  const Done back = take_back(change, to, goal, entry);
+  return back.kind == Kind::failed ? back : removed;
 }
 
 Done Applier::finish(const Change& change, const std::string& left, std::uint64_t entry) {
@@ -109,14 +118,19 @@ Done Applier::finish(const Change& change, const std::string& left, std::uint64_
   return ops_.remove(*from, std::string(base_name(change.path)), left, entry);
 }
 
-bool FailureWatch::note(const Done& done) {
+dev_t Applier::file_system_of(const Change& change) {
+  return places_.file_system_of(change.destination.empty() ? change.path : change.destination);
+}
+
+bool FailureWatch::note(const Done& done, dev_t file_system) {
   if (done.kind != Kind::failed) {
-    times_ = 0;
+    failing_.erase(file_system);
     return false;
   }
-  times_ = done.number == last_ ? times_ + 1 : 1;
-  last_ = done.number;
-  return done.number == ENOSPC || done.number == EDQUOT || done.number == EROFS || times_ >= 100;
+  Row& row = failing_[file_system];
+  row.times = done.number == row.number ? row.times + 1 : 1;
+  row.number = done.number;
+  return done.number == ENOSPC || done.number == EDQUOT || done.number == EROFS || row.times >= 100;
 }
 
 ErrorItem error_item(const Change& change, const Done& done) {

@@ -34,6 +34,8 @@ class Places {
   void missing_above(std::string_view path, std::vector<std::string>& missing);
   /// Removes an empty directory, if it lies in a tree or a tree lies in it; false for any other.
   bool remove_directory(const std::string& path);
+  /// The file system a path's directory, or the nearest above it that exists, is on; 0 when none is known.
+  dev_t file_system_of(std::string_view path);
   /// Which tree a path lies in; null when in none.
   Tree* tree_of(std::string_view path);
   const Context& context() const noexcept { return context_; }
@@ -72,6 +74,8 @@ class Applier {
   Done finish(const Change& change, const std::string& left, std::uint64_t entry);
   /// Syncs every file system on which something was changed.
   int sync();
+  /// The file system a change is made on; 0 when it is not known.
+  dev_t file_system_of(const Change& change);
   /// What another one has changed is to be synced here.
   void take_over(Applier& other);
 
@@ -80,6 +84,7 @@ class Applier {
   Done apply_transfer(const Change& change, std::uint64_t entry);
   Done at_destination(const Change& change, Directory& directory, const std::string& name,
                       std::uint64_t entry);
+  Done two_steps(const Change& change, Directory& to, std::uint64_t entry);
   Done take_back(const Change& change, Directory& directory, const std::string& name, std::uint64_t entry);
   void touched(const Directory& directory);
 
@@ -90,15 +95,21 @@ class Applier {
   std::string name_;
 };
 
-/// How a failure ends the run (SYM-88).
+/// How failures end the run: at once when they mean that no other change can be made, or when there are a
+/// hundred of one kind in a row on one file system (SYM-88).
 class FailureWatch {
  public:
+  /// Whether a success counts: nothing needs to be told while nothing fails.
+  bool counts() const noexcept { return !failing_.empty(); }
   /// True when the run must stop.
-  bool note(const Done& done);
+  bool note(const Done& done, dev_t file_system);
 
  private:
-  int last_ = 0;
-  unsigned times_ = 0;
+  struct Row {
+    int number = 0;
+    unsigned times = 0;
+  };
+  std::map<dev_t, Row> failing_;
 };
 
 /// `rehearse` decides as resume does and changes nothing.

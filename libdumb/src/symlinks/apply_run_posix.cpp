@@ -268,10 +268,10 @@ class ApplyRun {
   void carry_out(Applier& applier, Batch& batch) {
     for (std::size_t i = 0; i < batch.size; ++i) {
       Batch::Item& item = batch.items[i];
-      item.attempted = !stopping_.load(std::memory_order_relaxed);
+      item.attempted = !stops();
       if (item.attempted) item.done = applier.apply(item.change, item.entry);
       if (alone_) report(item);
-      if (item.attempted) note(item.done);
+      if (item.attempted) note(item.done, applier, item.change);
     }
     if (alone_) return;
     const std::lock_guard lock(reporting_);
@@ -286,20 +286,26 @@ class ApplyRun {
     }
   }
 
-  /// After every change; nothing when it turned out to be done already. Decides whether the run goes on.
-  void note(const std::optional<Done>& done) {
-    const bool failed = done && done->kind == Kind::failed;
-    if (failed || (done && failing_.load(std::memory_order_relaxed))) {
-      const std::lock_guard lock(reporting_);
-      failing_ = failed;
-      if (watch_.note(*done) && !applied_.aborted) {
-        applied_.aborted = errno_name(done->number);
-        stopping_ = true;
-      }
-    }
-    if (!stop_.stop_requested()) return;
+  /// Before every change: whether it is left out, like all that follow.
+  bool stops() {
+    if (stopping_.load(std::memory_order_relaxed)) return true;
+    if (!stop_.stop_requested()) return false;
     const std::lock_guard lock(reporting_);
     applied_.cancelled = true;
+    stopping_ = true;
+    return true;
+  }
+
+  /// After every change; nothing when it turned out to be done already. Decides whether the run goes on.
+  void note(const std::optional<Done>& done, Applier& applier, const Change& change) {
+    const bool failed = done && done->kind == Kind::failed;
+    if (!failed && !(done && failing_.load(std::memory_order_relaxed))) return;
+    const dev_t file_system = applier.file_system_of(change);
+    const std::lock_guard lock(reporting_);
+    const bool enough = watch_.note(*done, file_system);
+    failing_ = watch_.counts();
+    if (!enough || applied_.aborted) return;
+    applied_.aborted = errno_name(done->number);
     stopping_ = true;
   }
 
@@ -310,7 +316,8 @@ class ApplyRun {
       refused_ = change.more;
       return;
     }
-    if (stopping_) {
+    // Between two changes that are one entry nothing stops.
+    if (!std::exchange(within_, false) && stops()) {
       refused_ = change.more;
       const std::lock_guard lock(reporting_);
       hooks_.not_attempted(change);
@@ -325,7 +332,8 @@ class ApplyRun {
       done = resumer_.apply(change, item.entry);
     }
     if (done && done->kind != Kind::done) refused_ = change.more;
-    if (change.more && !refused_) return;
+    within_ = change.more && !refused_;
+    if (within_) return;
     {
       const std::lock_guard lock(reporting_);
       if (done) {
@@ -334,7 +342,7 @@ class ApplyRun {
         hooks_.already_done(change);
       }
     }
-    note(done);
+    note(done, applier_, change);
   }
 
   Places& places_;
@@ -349,6 +357,7 @@ class ApplyRun {
   Batches batches_;
   bool ended_reading_ = false;
   bool refused_ = false;  ///< the first half of this unit did not succeed
+  bool within_ = false;   ///< it did
   std::optional<Error> failure_;
 
   std::mutex mutex_;  ///< guards under_way_, and the end of helpers
@@ -358,7 +367,7 @@ class ApplyRun {
   std::mutex reporting_;  ///< guards the hooks, watch_ and applied_
   FailureWatch watch_;
   Applied applied_;
-  std::atomic<bool> failing_{false};   ///< the last change failed
+  std::atomic<bool> failing_{false};   ///< changes have failed lately
   std::atomic<bool> stopping_{false};  ///< nothing more is changed
   bool alone_ = true;                  ///< there are no helpers
 

@@ -82,6 +82,15 @@ Directory* Places::parent_of(std::string_view path, int& number) {
   return slot.directory.get();
 }
 
+dev_t Places::file_system_of(std::string_view path) {
+  for (; path.size() > 1; path = parent_path(path)) {
+    int number = 0;
+    if (const Directory* directory = parent_of(path, number)) return directory->device;
+    if (number != ENOENT) break;
+  }
+  return 0;
+}
+
 Result<LinkState> Places::state(std::string_view path) {
   int number = 0;
   const Directory* directory = parent_of(path, number);

@@ -183,6 +183,8 @@ void sort_lists(RepairReport& report) {
                               report.skipped_mounts.end());
 }
 
+}  // namespace
+
 void finish(RepairReport& report) {
   report.changes_total = report.changed;
   report.moves_total = report.moved + report.copied;
@@ -190,8 +192,6 @@ void finish(RepairReport& report) {
   report.truncated = report.changes.size() < report.changes_total ||
                      report.moves.size() < report.moves_total || report.errors.size() < report.errors_total;
 }
-
-}  // namespace
 
 std::vector<std::string> default_roots(const Environment& environment) {
   std::vector<std::string> roots{"/mnt/debrid/decypharr_symlinks", "/mnt/debrid/nzbdav-symlinks",
@@ -302,7 +302,10 @@ Result<RepairReport> apply(RepairPlan& plan, Journal& journal, const Control& co
   hooks.finished = [&](const Change& change, const Done& done) {
     count_applied(report, *plan.meter, plan.limit, plan.rewriter, change, done);
   };
-  hooks.not_attempted = [&](const Change&) { ++report.not_attempted; };
+  hooks.not_attempted = [&](const Change&) {
+    ++report.not_attempted;
+    plan.meter->update([](Progress& progress) { ++progress.processed; });
+  };
   auto applied =
       apply_manifest(places, journal.run_id(), journal.fd(), ApplyMode::fresh, control.stop, hooks);
   plan.meter->stage(Stage::finalizing);

@@ -133,6 +133,7 @@ Result<RestoreReport> restore(const Environment& environment, const RestoreReque
   report.overwrite_existing = request.overwrite_existing.value_or(false);
   report.restore_broken = request.restore_broken.value_or(true);
   Meter meter(context, control);
+  if (report.dry_run) meter.stage(Stage::collecting);  // a real one has begun when it holds its roots
   RestorePlan plan(context, {report.overwrite_existing, report.restore_broken}, report, meter);
   if (auto opened = plan.open(request.manifest_path, control.stop); !opened) return opened.error();
   RunLocks locks;
@@ -246,6 +247,7 @@ Result<CompareReport> compare(const Environment& environment, const CompareReque
   projected.overwrite_existing = request.overwrite_existing;
   projected.restore_broken = request.restore_broken;
   Meter meter(context, control);
+  meter.stage(Stage::collecting);
   RestorePlan plan(context, {request.overwrite_existing, request.restore_broken}, projected, meter);
   if (auto opened = plan.open(request.manifest_path, control.stop); !opened) return opened.error();
   Sampler sampler(static_cast<std::size_t>(request.sample_limit));

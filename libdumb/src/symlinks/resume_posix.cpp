@@ -91,6 +91,9 @@ Result<void> check_alone(const RepairRequest& request) {
     return Error(Errc::invalid_argument,
                  "resume_manifest_path excludes roots, rules, presets and migrations");
   }
+  const std::int64_t limit = request.changes_limit.value_or(1000);
+  if (limit < 0 || limit > 10000)
+    return Error(Errc::invalid_argument, "changes_limit must be between 0 and 10000");
   return {};
 }
 
@@ -152,8 +155,12 @@ Result<RepairReport> resume(const Context& context, const RepairRequest& request
   hooks.finished = [&](const Change& change, const Done& done) {
     count_applied(report, meter, limit, none, change, done);
   };
-  hooks.already_done = [&](const Change&) { ++report.skipped_unchanged; };
-  hooks.not_attempted = [&](const Change&) { ++report.not_attempted; };
+  const auto passed = [&](std::uint64_t& counter) {
+    ++counter;
+    meter.update([](Progress& progress) { ++progress.processed; });
+  };
+  hooks.already_done = [&](const Change&) { passed(report.skipped_unchanged); };
+  hooks.not_attempted = [&](const Change&) { passed(report.not_attempted); };
   auto applied =
       apply_manifest(places, run_id, manifest->file.get(),
                      report.dry_run ? ApplyMode::rehearse : ApplyMode::resume, control.stop, hooks);
@@ -168,14 +175,7 @@ Result<RepairReport> resume(const Context& context, const RepairRequest& request
     auto closed = remove_run_record(context, run_id);
     if (!closed && !report.aborted) report.aborted = errno_name(closed.error().code().value());
   }
-  report.changes_total = report.changed;
-  report.moves_total = report.moved + report.copied;
-  report.truncated = report.changes.size() < report.changes_total ||
-                     report.moves.size() < report.moves_total || report.errors.size() < report.errors_total;
-  std::sort(report.changes.begin(), report.changes.end(),
-            [](const LinkChange& a, const LinkChange& b) { return a.link_path < b.link_path; });
-  std::sort(report.moves.begin(), report.moves.end(),
-            [](const LinkMove& a, const LinkMove& b) { return a.source_path < b.source_path; });
+  finish(report);
   meter.stage(Stage::completed);
   return report;
 }

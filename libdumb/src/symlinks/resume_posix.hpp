@@ -38,4 +38,7 @@ Result<std::vector<Tree>> trees_of(const Context& context, const Contents& conte
 /// 2 on, inside the manifest's own trees.
 bool is_admitted(const Contents& contents, std::string_view path);
 
+/// Totals and sorted lists of a run that is over (SYM-28).
+void finish(RepairReport& report);
+
 }  // namespace dumb::symlinks

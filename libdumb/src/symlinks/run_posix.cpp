@@ -17,12 +17,13 @@ void Meter::stage(Stage stage, std::optional<std::uint64_t> total) {
   const std::lock_guard lock(mutex_);
   if (stage == Stage::processing) progress_.processed = 0;
   progress_.stage = stage;
+  begun_ = true;
   if (total) progress_.total = total;
   publish(true);
 }
 
 void Meter::publish(bool now) {
-  if (!control_.progress) return;
+  if (!control_.progress || !begun_) return;
   const SteadyTime time = context_.clock.now();
   if (!now && time - last_ < std::chrono::milliseconds(250)) return;
   last_ = time;

@@ -27,6 +27,7 @@ class Meter {
 
  private:
   void publish(bool now);
+  bool begun_ = false;  ///< nothing is published before the first stage: a run that waits for its roots
   const Context& context_;
   const Control& control_;
   std::mutex mutex_;
