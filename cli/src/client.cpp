@@ -42,7 +42,8 @@ Client::Client(Transport transport, http::Url base)
   while (!base_.target.empty() && base_.target.back() == '/') base_.target.pop_back();
 }
 
-Result<json::value> Client::get(std::string_view path, const Query& query) const {
+Result<json::value> Client::get(std::string_view path, const Query& query,
+                                std::chrono::milliseconds timeout) const {
   http::Request request;
   request.url = base_;
   request.url.target += path;
@@ -51,7 +52,7 @@ Result<json::value> Client::get(std::string_view path, const Query& query) const
     request.url.target += fmt::format("{}{}={}", separator, name, text::percent_encode(value));
     separator = '&';
   }
-  request.timeout = quick;
+  request.timeout = timeout;
   return exchange(std::move(request));
 }
 

@@ -28,13 +28,15 @@ class Client {
 
   Client(Transport transport, http::Url base);
 
-  Result<json::value> get(std::string_view path, const Query& query = {}) const;
+  Result<json::value> get(std::string_view path, const Query& query = {},
+                          std::chrono::milliseconds timeout = quick) const;
   Result<json::value> post(std::string_view path, const json::value& body,
                            std::chrono::milliseconds timeout = quick) const;
   /// get() into a described struct.
   template <class T>
-  Result<T> get_as(std::string_view path, const Query& query = {}) const {
-    return decode_as<T>(get(path, query));
+  Result<T> get_as(std::string_view path, const Query& query = {},
+                   std::chrono::milliseconds timeout = quick) const {
+    return decode_as<T>(get(path, query, timeout));
   }
   template <class T>
   Result<T> post_as(std::string_view path, const json::value& body,

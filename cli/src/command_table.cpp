@@ -156,16 +156,18 @@ std::vector<CommandInfo> make_commands() {
         dry_run,
         local,
         root},
-       "The first rule that matches a target decides. What undoes the run is written\n"
-       "before the first change. Interrupting the command does not end what the server\n"
-       "has begun.",
+       "The first rule that matches a target decides. A '=' in FROM is written '\\='. What\n"
+       "undoes the run is written before the first change. Interrupting the command does\n"
+       "not end what the server has begun; with --local it ends the run between two\n"
+       "links, and 'symlinks resume' finishes it.",
        run_symlinks_repair},
       {"symlinks backup",
        "write a snapshot of links",
        {{"FILE", "ends in .json; relative to the snapshots", Count::one},
         {"ROOT", "trees of links (default: those of the services)", Count::any_number}},
        {skip_broken, {"--no-check", "", "", "do not look at targets"}, label, local, root},
-       "No link is changed. A file of that name is replaced when the new one is whole.",
+       "Writes at once, without --apply: no link is changed. A file of that name is\n"
+       "replaced when the new one is whole.",
        run_symlinks_backup},
       {"symlinks restore",
        "bring links back from a snapshot, or undo a repair",

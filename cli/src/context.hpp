@@ -37,6 +37,9 @@ struct Surroundings {
   std::function<std::string(double)> local_time;  ///< "2026-02-11 12:00:05" of Unix seconds
   /// Waits; false when nobody reads the output any more.
   std::function<bool(std::chrono::milliseconds)> pause;
+  /// Whether the user has asked to stop (SIGINT, SIGTERM). From the first call on such a signal does no more
+  /// than that; a second one ends the program.
+  std::function<bool()> interrupted;
   std::function<TerminalSize()> terminal_size;  ///< now
   /// Takes the whole screen of the terminal and its keys, or gives them back as they were. A signal that ends
   /// the program gives them back as well.
@@ -57,6 +60,7 @@ struct Context {
   Style style;        ///< of standard output
   Style error_style;  ///< of standard error
   bool json = false;
+  bool interrupted = false;  ///< a run that was begun here was stopped by the user
 
   bool print(std::string_view text) const { return system.out(text); }
   /// "dumb-cli: text" on standard error; with --json {"error":…, "exit_code":…}. `subject` is the name

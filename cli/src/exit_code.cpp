@@ -15,6 +15,8 @@ class TroubleCategory final : public boost::system::error_category {
         return "wrong usage";
       case Trouble::unreachable:
         return "server unreachable";
+      case Trouble::interrupted:
+        return "interrupted";
       case Trouble::strange_answer:
         return "unexpected answer";
     }
@@ -44,6 +46,7 @@ ExitCode exit_code(const boost::system::error_code& code) noexcept {
   if (!code.failed()) return ExitCode::success;
   if (code == make_error_code(Trouble::usage)) return ExitCode::usage;
   if (code == make_error_code(Trouble::unreachable)) return ExitCode::unreachable;
+  if (code == make_error_code(Trouble::interrupted)) return ExitCode::interrupted;
   if (code == http_status_code(404) || code == dumb::make_error_code(Errc::not_found)) {
     return ExitCode::unknown_name;
   }

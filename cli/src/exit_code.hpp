@@ -8,13 +8,21 @@
 namespace dumb::cli {
 
 /// What the shell gets. Documented in docs/cli.md; values are stable.
-enum class ExitCode { success = 0, failed = 1, usage = 2, unreachable = 3, unknown_name = 4 };
+enum class ExitCode {
+  success = 0,
+  failed = 1,
+  usage = 2,
+  unreachable = 3,
+  unknown_name = 4,
+  interrupted = 130
+};
 
 /// Faults of the command line and of the way to the server, for Error::code().
 enum class Trouble {
-  usage = 1,      ///< the command line does not make sense
-  unreachable,    ///< no server answered at the URL
-  strange_answer  ///< something answered that does not speak this API
+  usage = 1,       ///< the command line does not make sense
+  unreachable,     ///< no server answered at the URL
+  strange_answer,  ///< something answered that does not speak this API
+  interrupted      ///< the user has stopped it
 };
 boost::system::error_code make_error_code(Trouble trouble) noexcept;
 /// The code of an answer that is not 2xx; its value is the HTTP status.

@@ -155,6 +155,22 @@ extern "C" void end_by_signal(int number) {
   std::raise(number);
 }
 
+volatile std::sig_atomic_t asked_to_stop = 0;
+
+extern "C" void note_interrupt(int number) {
+  if (asked_to_stop != 0) end_by_signal(number);
+  asked_to_stop = 1;
+}
+
+bool was_interrupted() {
+  static const bool watching = [] {
+    std::signal(SIGINT, note_interrupt);
+    std::signal(SIGTERM, note_interrupt);
+    return true;
+  }();
+  return watching && asked_to_stop != 0;
+}
+
 }  // namespace
 
 Surroundings real_surroundings() {
@@ -175,6 +191,7 @@ Surroundings real_surroundings() {
   system.now = [] { return unix_seconds(system_clock().wall()); };
   system.local_time = local_time_text;
   system.pause = pause_for;
+  system.interrupted = was_interrupted;
   system.terminal_size = size_of_terminal;
   system.screen = change_screen;
   system.key = wait_for_key;

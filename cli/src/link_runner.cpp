@@ -8,6 +8,7 @@
 #include <dumb/config/manager.hpp>
 #include <filesystem>
 #include <mutex>
+#include <stop_token>
 
 #include "paths.hpp"
 
@@ -116,7 +117,9 @@ Result<json::object> run_locally(Context& context, const Invocation& invocation,
   std::mutex mutex;
   symlinks::Progress latest;
   bool fresh = false;
+  std::stop_source stop;
   symlinks::Control control;
+  control.stop = stop.get_token();
   control.progress = [&](const symlinks::Progress& progress) {
     const std::lock_guard lock(mutex);
     latest = progress;
@@ -126,6 +129,7 @@ Result<json::object> run_locally(Context& context, const Invocation& invocation,
   ProgressLine line(context);
   const auto perform = [&] { result = work(environment, control); };
   const auto look = [&] {
+    if (context.system.interrupted()) stop.request_stop();
     symlinks::Progress shown;
     {
       const std::lock_guard lock(mutex);
@@ -134,7 +138,12 @@ Result<json::object> run_locally(Context& context, const Invocation& invocation,
     }
     line.show(symlinks::to_json(shown, operation));
   };
+  context.system.interrupted();  // from here on Ctrl-C ends the run between two links
   context.system.concurrently({perform}, 1, look);
+  line.clear();
+  context.interrupted = stop.stop_requested();
+  if (context.interrupted && !*result && result->error().is(Errc::cancelled))
+    return Error(Trouble::interrupted, "interrupted; nothing was changed");
   return std::move(*result);
 }
 

@@ -230,9 +230,24 @@ std::string compare_text(const json::object& report, const Style& style) {
   return out + errors_text(report, style);
 }
 
+bool is_unfinished(const json::object& report) {
+  return count_at(report, "not_attempted") > 0;
+}
+
+std::string how_to_go_on(const json::object& report) {
+  for (const std::string_view key : {"backup_manifest", "auto_manifest", "undo_manifest"}) {
+    const std::string path = text_of(report, key);
+    if (path.empty()) continue;
+    return fmt::format(
+        "interrupted; every link is old or new. Finish with: dumb-cli symlinks resume {} --apply", path);
+  }
+  return "interrupted; nothing was changed";
+}
+
 bool is_good(const json::object& report) {
   const bool stopped = report.contains("aborted") && !report.at("aborted").is_null();
-  return count_at(report, "errors_total") == 0 && !stopped && jsonx::bool_at(report, "complete", true);
+  return count_at(report, "errors_total") == 0 && !stopped && !is_unfinished(report) &&
+         jsonx::bool_at(report, "complete", true);
 }
 
 std::string schedule_text(const json::object& status, const std::function<std::string(double)>& time,

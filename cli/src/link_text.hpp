@@ -32,6 +32,10 @@ std::string repair_text(const json::object& report, const Style& style);
 std::string backup_text(const json::object& report, const Style& style);
 std::string restore_text(const json::object& report, const Style& style);
 std::string compare_text(const json::object& report, const Style& style);
+/// Whether links were left that the run was asked for: it was stopped, by whatever.
+bool is_unfinished(const json::object& report);
+/// What to do about a run that was interrupted.
+std::string how_to_go_on(const json::object& report);
 /// Whether everything that was asked for was done.
 bool is_good(const json::object& report);
 

@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 
+#include <array>
 #include <boost/json.hpp>
 #include <dumb/base/atomic_file.hpp>
 #include <dumb/base/text.hpp>
+#include <optional>
+#include <utility>
 
 #include "commands.hpp"
 #include "link_runner.hpp"
@@ -25,16 +28,33 @@ Result<bool> wants_apply(const Invocation& invocation) {
   return invocation.has("--apply");
 }
 
+/// The two sides of "FROM=TO"; in it "\=" stands for "=" and "\\" for "\", so that a path may hold them.
+std::optional<std::pair<std::string, std::string>> sides(std::string_view text) {
+  std::array<std::string, 2> out;
+  std::size_t side = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool escaped =
+        text[i] == '\\' && i + 1 < text.size() && (text[i + 1] == '=' || text[i + 1] == '\\');
+    if (escaped) {
+      out[side] += text[++i];
+    } else if (text[i] == '=' && side == 0) {
+      side = 1;
+    } else {
+      out[side] += text[i];
+    }
+  }
+  if (out[0].empty() || out[1].empty()) return std::nullopt;
+  return std::pair(std::move(out[0]), std::move(out[1]));
+}
+
 /// "FROM=TO".
 template <class Pair>
 Result<std::vector<Pair>> pairs(const Invocation& invocation, std::string_view option) {
   std::vector<Pair> out;
   for (const std::string& text : invocation.values(option)) {
-    const std::size_t at = text.find('=');
-    if (at == std::string::npos || at == 0 || at + 1 == text.size()) {
-      return usage_error(fmt::format("{} must be FROM=TO, got '{}'", option, text));
-    }
-    out.push_back({text.substr(0, at), text.substr(at + 1)});
+    auto both = sides(text);
+    if (!both) return usage_error(fmt::format("{} must be FROM=TO, got '{}'", option, text));
+    out.push_back({std::move(both->first), std::move(both->second)});
   }
   return out;
 }
@@ -69,6 +89,10 @@ using Text = std::string (*)(const json::object&, const Style&);
 Result<ExitCode> tell(Context& context, const Result<json::object>& report, Text text) {
   if (!report) return report.error();
   context.print(context.json ? jsonx::print(*report) : text(*report, context.style));
+  if (context.interrupted && is_unfinished(*report)) {
+    context.complain(how_to_go_on(*report));
+    return ExitCode::interrupted;
+  }
   return is_good(*report) ? ExitCode::success : ExitCode::failed;
 }
 
@@ -97,7 +121,8 @@ Result<json::object> compared(Context& context, const Invocation& invocation,
                                              {{"manifest_path", request.manifest_path},
                                               {"overwrite_existing", truth(request.overwrite_existing)},
                                               {"restore_broken", truth(request.restore_broken)},
-                                              {"sample_limit", std::to_string(request.sample_limit)}});
+                                              {"sample_limit", std::to_string(request.sample_limit)}},
+                                             Client::patient);
 }
 
 Result<ExitCode> restore(Context& context, const Invocation& invocation) {

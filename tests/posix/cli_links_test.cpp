@@ -59,6 +59,28 @@ TEST_CASE("links are repaired, undone and brought back without a server", "[cli]
   CHECK(bench.program.requests.empty());
 }
 
+TEST_CASE("a run without a server stops at an interrupt and can be finished",
+          "[cli][symlinks][SYM-48][SYM-71][SYM-78]") {
+  Bench bench;
+  for (int i = 0; i < 50; ++i) bench.link("/media/l/" + std::to_string(i), "/old/" + std::to_string(i));
+  const auto usual = bench.program.system.concurrently;
+  // Ctrl-C is seen before the run has got anywhere, or while it plans.
+  bench.program.system.concurrently = [](std::vector<std::function<void()>> tasks, std::size_t,
+                                         const std::function<void()>& tick) {
+    tick();
+    for (const auto& task : tasks) task();
+  };
+  bench.program.interrupts = 1;
+  const std::vector<std::string> repair{"symlinks",  "repair",  "/media/l", "--rule",
+                                        "/old=/new", "--local", "--apply"};
+  CHECK(bench.program.run(repair) == 130);
+  CHECK(bench.program.err == "dumb-cli: interrupted; nothing was changed\n");
+  CHECK(fs::read_symlink(bench.at("/media/l/7")) == "/old/7");
+  bench.program.interrupts = -1;
+  CHECK(bench.program.run(repair) == 0);
+  CHECK(fs::read_symlink(bench.at("/media/l/7")) == "/new/7");
+}
+
 TEST_CASE("what a place does not allow is refused without a server, too", "[cli][symlinks][SYM-7][SYM-8]") {
   Bench bench;
   CHECK(bench.program.run({"symlinks", "repair", "/etc", "--rule", "/a=/b", "--local"}) == 1);

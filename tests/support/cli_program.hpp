@@ -23,6 +23,7 @@ class CliProgram {
     system.now = [] { return 1'770'811'200.0; };  // 2026-02-11 12:00:00 UTC
     system.local_time = [](double seconds) { return "@" + std::to_string(static_cast<long long>(seconds)); };
     system.pause = [this](std::chrono::milliseconds) { return pauses-- > 0; };
+    system.interrupted = [this] { return interrupts-- == 0; };
     system.terminal_size = [this] { return cli::TerminalSize{system.columns, rows}; };
     system.screen = [this](cli::Screen screen) {
       out += screen == cli::Screen::whole ? "<screen>" : "</screen>";
@@ -62,7 +63,8 @@ class CliProgram {
   std::string out, err;
   std::vector<http::Request> requests;
   std::map<std::string, std::vector<Result<http::Response>>> answers;
-  int pauses = 0;  ///< how often a follower may go on
+  int pauses = 0;       ///< how often a follower may go on
+  int interrupts = -1;  ///< how many looks find no Ctrl-C; -1: none ever does
   std::size_t rows = 24;
   std::string keys;  ///< pressed one after the other, '.' none in time; at the end the terminal goes away
   bool reader_gone = false;

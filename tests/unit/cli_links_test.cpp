@@ -89,6 +89,30 @@ TEST_CASE("a repair in JSON is the server's own answer", "[cli][SYM-28]") {
   CHECK(program.err.empty());
 }
 
+TEST_CASE("a path with an equals sign can be given to a rule", "[cli]") {
+  CliProgram program;
+  prepare(program, true);
+  program.run({"symlinks", "repair", "/mnt/l", "--rule", R"(/old/a\=b=/new/c=d)", "--rule", R"(/x\\=/y\z)"});
+  const json::value asked = posted(program);
+  CHECK(asked.at("rewrite_rules").at(0).at("from_prefix") == "/old/a=b");
+  CHECK(asked.at("rewrite_rules").at(0).at("to_prefix") == "/new/c=d");
+  CHECK(asked.at("rewrite_rules").at(1).at("from_prefix") == R"(/x\)");
+  CHECK(asked.at("rewrite_rules").at(1).at("to_prefix") == R"(/y\z)");
+}
+
+TEST_CASE("a job that was cancelled half-way is no success", "[cli][SYM-48]") {
+  CliProgram program;
+  program.answer("POST /process/symlink-repair-async", queued);
+  program.answer(
+      status_call,
+      job("error", R"("result":{"dry_run":false,"scanned_symlinks":9,"changed":4,"errors_total":0,)"
+                   R"("not_attempted":5,"aborted":null,"auto_manifest":"/config/m.json"},)"
+                   R"("error":{"message":"cancelled","code":"cancelled","manifest":"/config/m.json"})"));
+  CHECK(program.run({"symlinks", "repair", "/mnt/l", "--rule", "/old=/new", "--apply"}) == 1);
+  CHECK_THAT(program.err, ContainsSubstring("cancelled; undo or resume with /config/m.json"));
+  CHECK_THAT(program.out, ContainsSubstring("5  not attempted"));
+}
+
 TEST_CASE("what makes no sense is not asked of the server", "[cli]") {
   CliProgram program;
   for (const std::vector<std::string>& words :
