@@ -168,6 +168,31 @@ TEST_CASE("a clock that jumps ahead makes one run at once, one set back waits no
   CHECK(agenda.find("a")->next == utc(2026, 2, 18, 4));
 }
 
+TEST_CASE("a run that was not made is made up for by the next program", "[schedule][SYM-59]") {
+  Agenda agenda(plain);
+  const Entry made = agenda.set("a", every(168), utc(2026, 2, 16, 3));
+  const Instant due = utc(2026, 2, 16, 4);
+  REQUIRE(agenda.due(due).size() == 1);
+  // What a kill in the middle leaves, and what a cancelled run leaves.
+  CHECK(agenda.stored("a") == made);
+  agenda.given_up("a");
+  CHECK(agenda.stored("a") == made);
+  Agenda later(plain);
+  const Instant start = utc(2026, 2, 17, 9);
+  CHECK(later.set("a", every(168), start, agenda.stored("a")).next == start + 300);
+  REQUIRE(later.due(start + 300).size() == 1);
+  CHECK(later.finished("a"));
+  CHECK(later.stored("a")->next == utc(2026, 2, 23, 4));
+  CHECK(later.stored("a")->last_run == start + 300);
+}
+
+TEST_CASE("a grid made while the clock was ahead does not wait for its time", "[schedule][SYM-59]") {
+  Agenda agenda(plain);
+  agenda.set("a", every(24), utc(2036, 2, 16, 5));
+  agenda.clock_set_back(utc(2026, 2, 17, 12));
+  CHECK(agenda.find("a")->next == utc(2026, 2, 18, 4));
+}
+
 TEST_CASE("the anchor is remade only when interval or start time change", "[schedule][SYM-57][SYM-58]") {
   Agenda agenda(plain);
   const Entry made = agenda.set("a", every(48), utc(2026, 2, 16, 5));

@@ -83,6 +83,13 @@ void BackupScheduler::apply(const std::string& name, const BackupSettings& setti
   save();
 }
 
+void BackupScheduler::service_started(const std::string& name) {
+  const auto known = followed_.find(name);
+  if (!loaded_ || stopped_ || known == followed_.end() || !known->second.enabled) return;
+  apply(name, known->second);
+  wait();
+}
+
 const json::object& BackupScheduler::reschedule(const std::string& name,
                                                 const std::optional<BackupSettings>& settings) {
   if (settings) {
@@ -153,7 +160,11 @@ asio::awaitable<void> BackupScheduler::run(std::string name) {
     const Result<symlinks::ScheduledReport> report = co_await offload(hooks_.pool(), std::move(work));
     const bool busy = !report && report.error().is(Errc::conflict);
     if (!busy) {
-      if (report || !report.error().is(Errc::cancelled)) finished(name, report, begun);
+      if (report || !report.error().is(Errc::cancelled)) {
+        finished(name, report, begun);
+      } else {
+        agenda_.given_up(name);
+      }
       co_return;
     }
     co_await supervisor::pause_for(pause, busy_pause);
@@ -162,6 +173,7 @@ asio::awaitable<void> BackupScheduler::run(std::string name) {
 
 void BackupScheduler::finished(const std::string& name, const Result<symlinks::ScheduledReport>& report,
                                schedule::Instant begun) {
+  agenda_.finished(name);
   const auto settings = hooks_.settings();
   const auto own = settings.find(name);
   if (own == settings.end()) return;
@@ -185,8 +197,8 @@ json::object BackupScheduler::state() const {
   for (const auto& [name, entry] : stored_) members[name]["schedule"] = schedule::to_json(entry);
   for (const auto& [name, status] : statuses_) {
     members[name]["status"] = status;
-    const schedule::Entry* entry = agenda_.stored(name);
-    if (entry != nullptr) members[name]["schedule"] = schedule::to_json(*entry);
+    const auto entry = agenda_.stored(name);
+    if (entry) members[name]["schedule"] = schedule::to_json(*entry);
   }
   json::object out;
   for (auto& [name, member] : members) out[name] = std::move(member);
@@ -210,7 +222,7 @@ asio::awaitable<void> BackupScheduler::write() {
       if (auto made = file::make_directories(path.parent_path(), 0700); !made) return made;
       return file::write_atomic(path, text);
     };
-    const Result<void> saved = co_await offload(hooks_.pool(), std::move(work));
+    const Result<void> saved = co_await offload(hooks_.small_pool(), std::move(work));
     if (!saved) log_.error("the schedule of snapshots is not saved: " + saved.error().to_string());
   }
 }

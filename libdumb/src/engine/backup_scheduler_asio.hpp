@@ -30,6 +30,7 @@ class BackupScheduler {
     std::chrono::seconds catch_up{300};
     std::function<std::map<std::string, BackupSettings>()> settings;  ///< of every service that has them
     std::function<asio::thread_pool&()> pool;
+    std::function<asio::thread_pool&()> small_pool;                ///< for the state file
     std::function<Work(const symlinks::ScheduledSnapshot&)> take;  ///< work for the pool
   };
   BackupScheduler(asio::io_context& context, Log& log, Hooks hooks);
@@ -38,6 +39,8 @@ class BackupScheduler {
   void load();
   /// Puts on the agenda what the configuration in force wants. Does nothing before load().
   void follow_config();
+  /// Sees to the schedule of a service that has started (SYM-57).
+  void service_started(const std::string& process_name);
   /// SYM-61: rebuilds one schedule; `settings` is empty for a service without scheduled snapshots.
   const json::object& reschedule(const std::string& process_name,
                                  const std::optional<BackupSettings>& settings);

@@ -136,7 +136,9 @@ std::string summary_of(const symlinks::CompareReport& report) {
 }
 
 jobs::Failure interruption_of(const jobs::Job& job, const std::vector<symlinks::Interrupted>& found) {
-  jobs::Failure failure{"DUMB ended during the job; nothing was changed", "interrupted", std::nullopt};
+  jobs::Failure failure{
+      "DUMB ended during the job: nothing was changed, or everything was, and nothing is half done",
+      "interrupted", std::nullopt};
   const auto own = std::find_if(found.begin(), found.end(),
                                 [&](const symlinks::Interrupted& run) { return run.owner == job.job_id; });
   if (own == found.end()) return failure;

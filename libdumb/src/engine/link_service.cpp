@@ -1,11 +1,14 @@
 #include "engine/link_service.hpp"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/json.hpp>
+#include <cerrno>
 #include <dumb/base/text.hpp>
 #include <filesystem>
+#include <utility>
 
 #include "engine/link_jobs.hpp"
 
@@ -13,12 +16,23 @@ namespace dumb::engine {
 namespace {
 
 constexpr std::size_t request_threads = 4;
+constexpr std::size_t small_threads = 2;
+
+/// Runs over links give way to what answers and supervises (SYM-90). For this thread and those it starts.
+void give_way() {
+  thread_local bool given = false;
+  if (std::exchange(given, true)) return;
+  errno = 0;
+  const int now = ::getpriority(PRIO_PROCESS, 0);  // Linux: of the thread
+  if (errno == 0) ::setpriority(PRIO_PROCESS, 0, now + 5);
+}
 
 /// Runs one operation and writes the line of SYM-10.
 template <class Operation, class Request>
 auto run_logged(Log& log, const std::string& what, Operation operation,
                 const symlinks::Environment& environment, const Request& request,
                 const symlinks::Control& control) {
+  give_way();
   const SteadyTime begun = system_clock().now();
   auto report = operation(environment, request, control);
   const double took = std::chrono::duration<double>(system_clock().now() - begun).count();
@@ -68,6 +82,7 @@ LinkService::LinkService(asio::io_context& context, Log& log, const Root& root, 
                   .catch_up = catch_up,
                   .settings = hooks_.backups,
                   .pool = [this]() -> asio::thread_pool& { return pool(); },
+                  .small_pool = [this]() -> asio::thread_pool& { return small_pool(); },
                   .take =
                       [this](const symlinks::ScheduledSnapshot& request) {
                         return [environment = environment(), request,
@@ -75,6 +90,7 @@ LinkService::LinkService(asio::io_context& context, Log& log, const Root& root, 
                           symlinks::Control control;
                           control.stop = stop;
                           control.owner = "scheduled";
+                          give_way();
                           return symlinks::take_scheduled_snapshot(environment, request, control);
                         };
                       }}) {}
@@ -82,6 +98,7 @@ LinkService::LinkService(asio::io_context& context, Log& log, const Root& root, 
 LinkService::~LinkService() {
   stop_.request_stop();
   if (pool_) pool_->join();
+  if (small_pool_) small_pool_->join();
 }
 
 symlinks::Environment LinkService::environment() const {
@@ -93,6 +110,11 @@ symlinks::Environment LinkService::environment() const {
 asio::thread_pool& LinkService::pool() {
   if (!pool_) pool_.emplace(request_threads);
   return *pool_;
+}
+
+asio::thread_pool& LinkService::small_pool() {
+  if (!small_pool_) small_pool_.emplace(small_threads);
+  return *small_pool_;
 }
 
 LinkService::Found LinkService::look_back(const symlinks::Environment& environment) const {
@@ -126,8 +148,13 @@ asio::awaitable<void> LinkService::ready() {
   std::error_code ignored;
   if (std::filesystem::exists(root_.map(std::string(repair_directory)), ignored)) {
     auto work = [this, environment = environment()] { return look_back(environment); };
-    Found found = co_await offload(pool(), std::move(work));
-    settle(std::move(found));
+    try {
+      Found found = co_await offload(pool(), std::move(work));
+      settle(std::move(found));
+    } catch (const std::exception& error) {
+      // Everybody waits for this: better without a history than never.
+      log_.error(std::string("what an earlier run left is not known: ") + error.what());
+    }
   }
   scheduler_.load();
   ready_->set(true);
@@ -172,7 +199,7 @@ asio::awaitable<Result<QueuedJob>> LinkService::queue(std::string what, Request 
   if (shut_down_) co_return Error(Errc::unavailable, "DUMB is shutting down");
   const symlinks::Environment around = environment();
   auto look = [around, request] { return symlinks::check(around, request); };
-  const Result<void> good = co_await offload(pool(), std::move(look));
+  const Result<void> good = co_await offload(small_pool(), std::move(look));
   if (!good) co_return good.error();
   jobs::Work work = [log = &log_, what, operation, around, request](jobs::Attempt& attempt) {
     symlinks::Control control;
@@ -216,7 +243,7 @@ asio::awaitable<Result<SnapshotList>> LinkService::snapshots(std::string process
   auto work = [environment = environment(), process_name, path]() -> Result<SnapshotList> {
     return engine::list_snapshots(environment, process_name, path);
   };
-  Result<SnapshotList> list = co_await offload(pool(), std::move(work));
+  Result<SnapshotList> list = co_await offload(small_pool(), std::move(work));
   co_return list;
 }
 
@@ -225,7 +252,7 @@ asio::awaitable<Result<ManifestFileList>> LinkService::manifest_files(std::strin
   auto work = [environment = environment(), manifest_path] {
     return engine::list_manifest_files(environment, manifest_path);
   };
-  Result<ManifestFileList> list = co_await offload(pool(), std::move(work));
+  Result<ManifestFileList> list = co_await offload(small_pool(), std::move(work));
   co_return list;
 }
 

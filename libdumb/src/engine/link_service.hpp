@@ -62,6 +62,7 @@ class LinkService {
   };
   symlinks::Environment environment() const;
   asio::thread_pool& pool();
+  asio::thread_pool& small_pool();
   Found look_back(const symlinks::Environment& environment) const;
   void settle(Found found);
   template <class Request, class Operation>
@@ -75,8 +76,9 @@ class LinkService {
   Hooks hooks_;
   std::filesystem::path state_;
   std::shared_ptr<symlinks::Locks> locks_;
-  std::stop_source stop_;                  // of what runs in requests and of scheduled snapshots
-  std::optional<asio::thread_pool> pool_;  // made when it is first needed
+  std::stop_source stop_;                        // of what runs in requests and of scheduled snapshots
+  std::optional<asio::thread_pool> pool_;        // of runs; made when it is first needed
+  std::optional<asio::thread_pool> small_pool_;  // of listings, checks and state: no run holds them up
   jobs::Runner runner_;
   BackupScheduler scheduler_;
   std::shared_ptr<supervisor::OneShot<bool>> ready_;

@@ -16,8 +16,7 @@ std::unique_ptr<LinkService> Engine::Impl::make_links() {
   LinkService::Hooks hooks;
   hooks.environment = [this] { return link_environment(*config(), root()); };
   hooks.backups = [this] { return backups(); };
-  return std::make_unique<LinkService>(context, log, root(), options.backup_catch_up,
-                                       std::move(hooks));
+  return std::make_unique<LinkService>(context, log, root(), options.backup_catch_up, std::move(hooks));
 }
 
 symlinks::Environment link_environment(const config::Snapshot& config, const Root& root) {
@@ -167,9 +166,7 @@ asio::awaitable<JobList> Engine::Impl::jobs() {
   co_await links->ready();
   JobList list;
   for (const dumb::jobs::Job* job : links->jobs().table().all()) {
-    dumb::jobs::Job shown = *job;
-    shown.result.reset();
-    list.jobs.push_back(dumb::jobs::to_json(shown));
+    list.jobs.push_back(dumb::jobs::to_summary(*job));
   }
   co_return list;
 }

@@ -40,6 +40,12 @@ bool is_job_id(const std::string& text) noexcept {
 }
 
 json::object to_json(const Job& job) {
+  json::object out = to_summary(job);
+  if (job.result) out["result"] = *job.result;
+  return out;
+}
+
+json::object to_summary(const Job& job) {
   json::object out;
   out["job_id"] = job.job_id;
   out["process_name"] = job.process_name;
@@ -51,7 +57,7 @@ json::object to_json(const Job& job) {
   if (job.finished_at) out["finished_at"] = *job.finished_at;
   out["metadata"] = job.metadata;
   if (job.progress) out["progress"] = *job.progress;
-  out["result"] = job.result ? json::value(*job.result) : json::value(nullptr);
+  out["result"] = nullptr;
   out["error"] = job.error ? to_json(*job.error) : json::value(nullptr);
   return out;
 }

@@ -72,9 +72,16 @@ void Agenda::remove(const std::string& name) {
   found->second.entry.next = off_agenda;
 }
 
-const Entry* Agenda::stored(const std::string& name) const noexcept {
+std::optional<Entry> Agenda::stored(const std::string& name) const {
   const auto found = items_.find(name);
-  return found == items_.end() ? nullptr : &found->second.entry;
+  if (found == items_.end()) return std::nullopt;
+  const Item& item = found->second;
+  Entry entry = item.entry;
+  if (item.running && item.on_agenda) {
+    entry.next = item.before.next;
+    entry.last_run = item.before.last_run;
+  }
+  return entry;
 }
 
 const Entry* Agenda::find(const std::string& name) const noexcept {
@@ -86,6 +93,7 @@ std::vector<std::string> Agenda::due(Instant now) {
   std::vector<std::string> names;
   for (auto& [name, item] : items_) {
     if (!item.on_agenda || item.entry.next > now) continue;
+    if (!item.running) item.before = item.entry;
     item.entry.next = first_at_or_after(item.entry.grid, now + 1, *zone_);
     if (item.running) continue;
     item.running = true;
@@ -100,6 +108,16 @@ bool Agenda::finished(const std::string& name) {
   if (found == items_.end()) return false;
   found->second.running = false;
   return found->second.on_agenda;
+}
+
+void Agenda::given_up(const std::string& name) {
+  const auto found = items_.find(name);
+  if (found == items_.end() || !found->second.running) return;
+  Item& item = found->second;
+  item.running = false;
+  if (!item.on_agenda) return;
+  item.entry.next = item.before.next;
+  item.entry.last_run = item.before.last_run;
 }
 
 bool Agenda::is_running(const std::string& name) const noexcept {
@@ -117,7 +135,12 @@ std::optional<Instant> Agenda::earliest() const noexcept {
 
 void Agenda::clock_set_back(Instant now) {
   for (auto& [name, item] : items_) {
-    const Instant upcoming = first_at_or_after(item.entry.grid, now, *zone_);
+    Instant upcoming = first_at_or_after(item.entry.grid, now, *zone_);
+    // A grid that was made while the clock was ahead begins in what is the future now.
+    if (upcoming - now > (item.entry.grid.timing.interval_hours + 25) * 3600) {
+      item.entry.grid = make_grid(item.entry.grid.timing, now, *zone_);
+      upcoming = first_at_or_after(item.entry.grid, now, *zone_);
+    }
     item.entry.next = std::min(item.entry.next, upcoming);
   }
 }

@@ -44,6 +44,8 @@ struct Job {
 
 /// The job object of the API (SYM-43).
 json::object to_json(const Job& job);
+/// The same with `result` null.
+json::object to_summary(const Job& job);
 
 /// The same for the history, with the first `list_limit` elements of each list of the result and the order of
 /// creation.

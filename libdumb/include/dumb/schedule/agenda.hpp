@@ -39,14 +39,17 @@ class Agenda {
                    const std::optional<Entry>& stored = {});
   void remove(const std::string& name);
   const Entry* find(const std::string& name) const noexcept;
-  /// To be kept for a later run of the program; also of what was removed.
-  const Entry* stored(const std::string& name) const noexcept;
+  /// To be kept for a later run of the program; also of what was removed. A run that is on its way has not
+  /// been made yet.
+  std::optional<Entry> stored(const std::string& name) const;
 
   /// What is due now. Each of these is on its way until finished(); its next point is after `now`. What falls
   /// due while it is on its way is skipped.
   std::vector<std::string> due(Instant now);
   /// True when `name` is still on the agenda.
   bool finished(const std::string& name);
+  /// The run on its way was not made: a later run of the program makes up for it.
+  void given_up(const std::string& name);
   bool is_running(const std::string& name) const noexcept;
   /// The earliest next point.
   std::optional<Instant> earliest() const noexcept;
@@ -58,6 +61,7 @@ class Agenda {
     Entry entry;
     bool on_agenda = true;
     bool running = false;
+    Entry before;  ///< the run on its way
   };
   const Zone* zone_;
   std::int64_t catch_up_;
