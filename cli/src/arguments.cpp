@@ -201,6 +201,8 @@ Result<Invocation> parse_arguments(const std::vector<std::string>& words) {
   // "jobs" alone lists them.
   if (invocation.command == nullptr && parser.group() == "jobs")
     invocation.command = find_command("jobs list");
+  if (invocation.command == nullptr && parser.group() == "services")
+    invocation.command = find_command("services core");
   invocation.arguments = parser.arguments();
   const auto globals = global_options();
   for (const Slots::Slot& slot : parser.slots().all) {

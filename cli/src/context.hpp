@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <dumb/base/error.hpp>
+#include <dumb/base/result.hpp>
 #include <functional>
 #include <optional>
 #include <string>
@@ -21,6 +22,7 @@ struct TerminalSize {
 };
 
 enum class Screen { normal, whole };
+enum class Echo { shown, hidden };  ///< hidden: what is typed stays unseen
 
 /// What the program gets from the system. main() fills it with the real thing, tests with their own.
 struct Surroundings {
@@ -31,6 +33,7 @@ struct Surroundings {
   std::function<bool(std::string_view)> err;
   bool out_is_terminal = false;
   bool err_is_terminal = false;
+  bool in_is_terminal = false;
   std::size_t columns = 0;  ///< of the terminal; 0: unknown
   bool is_root_user = false;
   std::function<double()> now;                    ///< Unix seconds
@@ -46,6 +49,9 @@ struct Surroundings {
   std::function<void(Screen)> screen;
   /// Waits for a key; '\0' when none came in time, nullopt when the terminal has gone.
   std::function<std::optional<char>(std::chrono::milliseconds)> key;
+  /// Asks on the terminal for one line; nullopt when there is none any more.
+  std::function<std::optional<std::string>(std::string_view prompt, Echo echo)> ask;
+  std::function<Result<std::string>()> input;  ///< all of standard input
   /// Runs the tasks, at most `limit` at a time, on other threads; calls `tick` on this one every now and then
   /// until all have ended.
   std::function<void(std::vector<std::function<void()>> tasks, std::size_t limit,

@@ -142,6 +142,50 @@ std::optional<char> wait_for_key(std::chrono::milliseconds time) {
   }
 }
 
+/// A line of the terminal without its end. Nothing of a hidden one is echoed, or left in its modes.
+std::optional<std::string> ask_for_line(std::string_view prompt, Echo echo) {
+  if (!write_all(STDERR_FILENO, prompt)) return std::nullopt;
+  const bool hide = echo == Echo::hidden && ::tcgetattr(STDIN_FILENO, &modes_before) == 0;
+  if (hide) {
+    termios modes = modes_before;
+    modes.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    modes_changed = 1;
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &modes);
+  }
+  std::string line;
+  bool ended = false;
+  for (char byte = 0; !ended;) {
+    const ssize_t count = ::read(STDIN_FILENO, &byte, 1);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) break;
+    ended = byte == '\n';
+    if (!ended) line.push_back(byte);
+  }
+  if (hide) {
+    give_screen_back();
+    write_all(STDERR_FILENO, "\n");
+  }
+  if (!ended && line.empty()) return std::nullopt;
+  return line;
+}
+
+constexpr std::size_t largest_input = 1 << 20;  // the server takes no larger body
+
+Result<std::string> read_input() {
+  std::string text;
+  std::array<char, 4096> buffer{};
+  while (text.size() <= largest_input) {
+    const ssize_t count = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (count == 0) return text;
+    if (count > 0) {
+      text.append(buffer.data(), static_cast<std::size_t>(count));
+    } else if (errno != EINTR) {
+      return system_error(errno, "read standard input");
+    }
+  }
+  return Error(Errc::invalid_argument, "standard input is larger than 1 MiB");
+}
+
 TerminalSize size_of_terminal() {
   winsize size{};
   if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return {};
@@ -182,6 +226,7 @@ Surroundings real_surroundings() {
   system.err = [](std::string_view text) { return write_all(STDERR_FILENO, text); };
   system.out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
   system.err_is_terminal = ::isatty(STDERR_FILENO) == 1;
+  system.in_is_terminal = ::isatty(STDIN_FILENO) == 1;
   if (system.out_is_terminal) system.columns = size_of_terminal().columns;
   if (system.out_is_terminal) {
     std::signal(SIGINT, end_by_signal);
@@ -195,6 +240,8 @@ Surroundings real_surroundings() {
   system.terminal_size = size_of_terminal;
   system.screen = change_screen;
   system.key = wait_for_key;
+  system.ask = ask_for_line;
+  system.input = read_input;
   system.concurrently = run_concurrently;
   return system;
 }

@@ -11,6 +11,8 @@ namespace dumb::server {
 std::vector<Route> make_routes(std::chrono::milliseconds health_limit);
 
 std::vector<Route> process_routes();
+/// start-core-service and what it offers.
+std::vector<Route> onboarding_routes();
 std::vector<Route> config_routes();
 /// Link operations and background jobs.
 std::vector<Route> symlink_routes();

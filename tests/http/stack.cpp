@@ -24,7 +24,8 @@ json::object child_block(std::string_view process_name, const std::vector<std::s
   return block;
 }
 
-Stack::Stack(const json::object& services, const std::vector<std::string>& allowed_hosts) {
+Stack::Stack(const json::object& services, const std::vector<std::string>& allowed_hosts,
+             const json::object& catalog) {
   json::object document;
   json::object& dumb = document["dumb"].emplace_object();
   dumb["frontend"].emplace_object()["enabled"] = false;
@@ -32,11 +33,14 @@ Stack::Stack(const json::object& services, const std::vector<std::string>& allow
   for (const std::string& host : allowed_hosts) hosts.emplace_back(host);
   dumb["api_service"].emplace_object()["allowed_hosts"] = std::move(hosts);
   for (const auto& [key, block] : services) document[key] = block;
+  for (const auto& [key, service] : catalog)
+    write_text(root_ / ("catalog/" + std::string(key) + ".json"), jsonx::print(service));
   write_text(root_ / "config/dumb_config.json", jsonx::print(document));
   // Services run as another user when the tests run as root.
   std::filesystem::permissions(root_.path(), std::filesystem::perms(0755));
-  loop_.run([this] {
+  loop_.run([this, overlaid = !catalog.empty()] {
     engine::Options options;
+    if (overlaid) options.catalog_directory = "/catalog";
     options.root = Root(root_.path());
     options.environment = {{"PATH", "/usr/bin:/bin"}};
     options.log_to_standard_output = false;

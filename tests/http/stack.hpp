@@ -22,8 +22,10 @@ json::object child_block(std::string_view process_name, const std::vector<std::s
 /// services of the test.
 class Stack {
  public:
-  /// `services`: further top-level members of the configuration, by key.
-  explicit Stack(const json::object& services, const std::vector<std::string>& allowed_hosts = {});
+  /// `services`: further top-level members of the configuration, by key. `catalog`: services that replace
+  /// those of the catalogue, by key.
+  explicit Stack(const json::object& services, const std::vector<std::string>& allowed_hosts = {},
+                 const json::object& catalog = {});
   ~Stack();
 
   int port() const { return port_; }

@@ -28,6 +28,7 @@ struct Scratch {
   config::Environment environment{{"PATH", "/usr/bin:/bin"}, {"GREETING", "hello"}};
   std::chrono::seconds backup_catch_up{300};
   std::chrono::milliseconds usage_interval{2'000};
+  std::chrono::milliseconds onboarding_patience{30'000};
   bool overlaid = false;
   bool strict_start = false;
 
@@ -90,6 +91,7 @@ struct Scratch {
     options.strict_start = strict_start;
     options.backup_catch_up = backup_catch_up;
     options.usage_interval = usage_interval;
+    options.onboarding_patience = onboarding_patience;
     if (overlaid) options.catalog_directory = "/catalog";
     auto opened = engine::Engine::open(context, std::move(options));
     if (!opened) return opened.error();

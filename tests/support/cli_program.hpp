@@ -34,6 +34,14 @@ class CliProgram {
       keys.erase(0, 1);
       return key == '.' ? '\0' : key;
     };
+    system.ask = [this](std::string_view prompt, cli::Echo echo) -> std::optional<std::string> {
+      asked += std::string(prompt) + (echo == cli::Echo::hidden ? "(hidden)\n" : "\n");
+      if (lines.empty()) return std::nullopt;
+      std::string line = lines.front();
+      lines.erase(lines.begin());
+      return line;
+    };
+    system.input = [this]() -> Result<std::string> { return input; };
     system.concurrently = [](std::vector<std::function<void()>> tasks, std::size_t,
                              const std::function<void()>& tick) {
       for (const auto& task : tasks) task();
@@ -68,6 +76,9 @@ class CliProgram {
   std::size_t rows = 24;
   std::string keys;  ///< pressed one after the other, '.' none in time; at the end the terminal goes away
   bool reader_gone = false;
+  std::vector<std::string> lines;  ///< typed, one after the other
+  std::string asked;               ///< every prompt
+  std::string input;               ///< standard input
 
  private:
   Result<http::Response> exchange(const http::Request& request) {

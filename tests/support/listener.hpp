@@ -48,6 +48,19 @@ struct Listener {
   std::uint16_t port = 0;
 };
 
+/// Listens on 127.0.0.1 at the port.
+inline UniqueFd listen_on(int port) {
+  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      ::listen(fd.get(), 16) != 0)
+    throw std::runtime_error("the port cannot be listened on");
+  return fd;
+}
+
 /// Connects to the listeners' ports that are under way on this machine now.
 inline std::size_t connecting_to(const std::vector<const Listener*>& listeners) {
   std::ifstream table("/proc/net/tcp");

@@ -35,6 +35,7 @@ std::optional<std::string> Engine::Impl::redacted(const std::string& reason) con
 
 void Engine::Impl::entered(const supervisor::ServiceInfo& at) {
   if (at.state == supervisor::State::running && links) links->backups().service_started(at.process_name);
+  note_onboarding(at);
   EnteredState now;
   now.process_name = at.process_name;
   now.state = std::string(codec::enum_name(at.state));

@@ -16,6 +16,7 @@
 #include <dumb/logs/log_service.hpp>
 #include <dumb/logs/redact.hpp>
 #include <dumb/logs/settings.hpp>
+#include <dumb/onboarding/decision.hpp>
 #include <dumb/setup/setup.hpp>
 #include <dumb/setup/version.hpp>
 #include <dumb/supervisor/ports.hpp>
@@ -171,6 +172,20 @@ class Engine::Impl final : public supervisor::ServiceSource {
   asio::awaitable<std::map<std::string, std::string>> unready_services();
   StartupService startup_state(const std::string& process_name) const;
   StartupStatus startup_status() const;
+
+  // Onboarding (onboarding.cpp)
+  asio::awaitable<Result<onboarding::Reply>> onboard(onboarding::Request request);
+  asio::awaitable<Result<onboarding::PlanReply>> onboarding_plan(onboarding::Request request);
+  asio::awaitable<Result<onboarding::Marked>> mark_onboarding(bool completed);
+  asio::awaitable<onboarding::Decision> decide_onboarding(onboarding::Request request);
+  asio::awaitable<onboarding::Decision> configure_onboarding(onboarding::Request request);
+  asio::awaitable<std::optional<onboarding::Failure>> onboard_process(onboarding::Progress::Next next);
+  asio::awaitable<std::optional<onboarding::Failure>> await_free(std::string process_name);
+  asio::awaitable<Result<void>> start_onboarded(onboarding::Progress::Next next);
+  asio::awaitable<bool> has_lost_port(std::string process_name);
+  /// How far a start of the call under way has come.
+  void note_onboarding(const supervisor::ServiceInfo& at);
+  onboarding::Stage stage_reached(const std::string& process_name) const;
 
   // What depends on what (dependencies.cpp)
   Result<graph::GraphAnswer> dependency_graph(std::string_view process_name, std::string_view scope) const;
@@ -333,6 +348,8 @@ class Engine::Impl final : public supervisor::ServiceSource {
   };
   Measured measured;
   std::list<asio::cancellation_signal> background_workers;  // each ends one worker
+  bool onboarding_under_way = false;
+  std::map<std::string, supervisor::State> onboarding_states;  ///< last states of the starts of this call
   bool run_files_pending = false;                           // something changed since they were written
   bool run_files_writing = false;
   Resting resting;  // as written for the next run

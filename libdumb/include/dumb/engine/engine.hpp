@@ -11,6 +11,9 @@
 #include <dumb/engine/symlinks.hpp>
 #include <dumb/engine/types.hpp>
 #include <dumb/engine/usage.hpp>
+#include <dumb/onboarding/listings.hpp>
+#include <dumb/onboarding/reply.hpp>
+#include <dumb/onboarding/request.hpp>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -51,6 +54,8 @@ struct Options {
   std::chrono::milliseconds usage_interval{2'000};  ///< how long a measurement stands (LIF-172)
   std::chrono::seconds backup_catch_up{300};        ///< before a scheduled snapshot that was missed (SYM-59)
   std::function<void()> started;  ///< called once the first start is over, well or not (ready, degraded)
+  /// How long an onboarding waits for a process that another operation is busy with (ONB-5).
+  std::chrono::milliseconds onboarding_patience{30'000};
   bool strict_start = false;      ///< dependents of a service that failed wait until it is up (DEP-45)
 };
 
@@ -109,6 +114,18 @@ class Engine {
   /// The latest boot, up or down.
   StackOperation stack_operation() const;
   StartupStatus startup_status() const;
+  /// POST /process/start-core-service (ONB-1 to ONB-63): configures the services, saves once, then starts one
+  /// process after the other. Fails only with conflict (another call is under way) and unavailable; how each
+  /// service went is in the reply.
+  boost::asio::awaitable<Result<onboarding::Reply>> onboard(onboarding::Request request);
+  /// What onboard() would do now. Changes nothing.
+  boost::asio::awaitable<Result<onboarding::PlanReply>> onboarding_plan(onboarding::Request request);
+  /// Whether a client should offer onboarding; only a client says so (ONB-60).
+  onboarding::Status onboarding_status() const;
+  boost::asio::awaitable<Result<onboarding::Marked>> mark_onboarding(bool completed);
+  /// ONB-86 to ONB-93.
+  onboarding::CoreServiceList core_services() const;
+  onboarding::OptionalServiceList optional_services(const onboarding::OptionalQuery& query) const;
   /// DEP-21 to DEP-33. `scope`: "runtime", "all" or blank.
   Result<graph::GraphAnswer> dependency_graph(std::string_view process_name, std::string_view scope) const;
   /// DEP-36 to DEP-50.
