@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/json.hpp>
 #include <cerrno>
 #include <dumb/base/text.hpp>
+#include <dumb/symlinks/bytes.hpp>
 #include <filesystem>
 #include <utility>
 
@@ -119,19 +121,29 @@ asio::thread_pool& LinkService::small_pool() {
 
 LinkService::Found LinkService::look_back(const symlinks::Environment& environment) const {
   Found found;
-  found.runs = symlinks::recover(environment);
+  try {
+    found.runs = symlinks::recover(environment);
+  } catch (const std::exception& failure) {  // what waits for this must not wait for ever
+    found.faults.emplace_back(std::string("recovery of runs over links: ") + failure.what());
+  }
   found.history = jobs::Store(state_ / "jobs").load([&](const Error& skipped) {
-    found.faults.push_back(skipped.to_string());
+    found.faults.push_back("history of jobs: " + skipped.to_string());
   });
   return found;
 }
 
 void LinkService::settle(Found found) {
-  for (const std::string& fault : found.faults) log_.warning("history of jobs: " + fault);
+  for (const std::string& fault : found.faults) log_.warning(fault);
   for (const symlinks::Interrupted& run : found.runs) {
     log_.warning(fmt::format(
         "a run over links was interrupted: {} changes made, {} not, {} errors; undo or resume with {}",
         run.done, run.pending, run.errors.size(), text::to_utf8(run.manifest)));
+    constexpr std::size_t most_told = 20;
+    for (std::size_t i = 0; i < std::min(run.errors.size(), most_told); ++i) {
+      const symlinks::ErrorItem& item = run.errors[i];
+      const std::string& path = item.link_path.empty() ? item.source_path : item.link_path;
+      log_.warning(fmt::format("\"{}\": {}", symlinks::printable(path), item.error));
+    }
   }
   runner_.restore(std::move(found.history),
                   [&](const jobs::Job& job) { return interruption_of(job, found.runs); });
