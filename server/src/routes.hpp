@@ -16,6 +16,8 @@ std::vector<Route> onboarding_routes();
 std::vector<Route> config_routes();
 /// Link operations and background jobs.
 std::vector<Route> symlink_routes();
+/// Updates of services.
+std::vector<Route> update_routes();
 /// Users and tokens.
 std::vector<Route> auth_routes();
 /// /health, which answers 504 after `health_limit` (LIF-116), and /logs.

@@ -32,8 +32,8 @@ using AnswerTypes = boost::mp11::mp_list<
     engine::ServiceHealth, engine::EventList, engine::Capabilities, engine::Usage, engine::StackOperation,
     engine::StartupStatus, engine::LogChunk, graph::Plan, graph::GraphAnswer, json::object, HealthShape,
     engine::QueuedJob, engine::LatestJob, engine::CancelledJob, engine::JobList, engine::BackupStatus,
-    engine::SnapshotList, engine::ManifestFileList, engine::RescheduleReply, auth::Status, auth::TokenPair,
-    auth::UserList, auth::UserEntry, auth::Verification, MessageShape>;
+    engine::SnapshotList, engine::ManifestFileList, engine::RescheduleReply, engine::UpdateStatus,
+    auth::Status, auth::TokenPair, auth::UserList, auth::UserEntry, auth::Verification, MessageShape>;
 
 /// Makes values of any described type that differ in everything.
 class Filler {

@@ -15,6 +15,7 @@
 #include <filesystem>
 
 #include "engine/impl.hpp"
+#include "engine/update_service.hpp"
 
 namespace dumb::engine {
 namespace {
@@ -170,7 +171,9 @@ asio::awaitable<void> Engine::Impl::boot() {
   auto ended = [this](std::exception_ptr) { --background; };
   asio::co_spawn(context, check_self(), std::move(ended));
   start_workers();
+  update_service->load();
   co_await runs.wait(run);
+  update_service->settle();
 }
 
 /// LIF-121: what /health would say, once a minute; changes are logged, and every tenth repetition of a fault.

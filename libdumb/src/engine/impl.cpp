@@ -117,6 +117,7 @@ Engine::Impl::Impl(asio::io_context& io, Options opened, catalog::Catalog known,
       runs(io, supervisor, log, background, run_hooks()) {
   log.set_secrets(manager->secret_values());
   links = make_links();
+  update_service = make_updates();
   manager->on_change([this](const std::vector<JsonPath>&) {
     links->backups().follow_config();
     configure_logs();

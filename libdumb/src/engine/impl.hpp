@@ -44,6 +44,7 @@ namespace dumb::engine {
 namespace asio = boost::asio;
 struct FfprobeWatch;
 class LinkService;
+class UpdateService;
 struct BackupSettings;
 
 /// Phases of LIF-31 that this process goes through.
@@ -230,6 +231,9 @@ class Engine::Impl final : public supervisor::ServiceSource {
   asio::awaitable<std::optional<std::string>> version_of(config::BlockRef ref);
   asio::awaitable<Result<LogChunk>> logs(LogQuery query);
 
+  // Updates (updates.cpp)
+  std::shared_ptr<UpdateService> make_updates();
+
   // Link operations (symlinks.cpp)
   std::unique_ptr<LinkService> make_links();
   std::map<std::string, BackupSettings> backups() const;
@@ -369,6 +373,9 @@ class Engine::Impl final : public supervisor::ServiceSource {
     std::string directory;
   };
   mutable std::optional<Home> home_;  // of the service user
+
+ public:
+  std::shared_ptr<UpdateService> update_service;  // last: it uses what stands above
 };
 
 }  // namespace dumb::engine

@@ -8,6 +8,7 @@
 #include <dumb/supervisor/shutdown.hpp>
 
 #include "engine/impl.hpp"
+#include "engine/update_service.hpp"
 #include "engine/link_service.hpp"
 
 namespace dumb::engine {
@@ -42,6 +43,7 @@ asio::awaitable<void> Engine::Impl::shutdown() {
   write_run_files();
   if (self_check) self_check->cancel();
   stop_workers();
+  update_service->stop();
   if (boot_event) boot_event->cancel();
   wake_stabilizer();
   runs.call_off_all("DUMB is shutting down");

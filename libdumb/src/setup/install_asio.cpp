@@ -236,6 +236,16 @@ InstallOptions install_options(const Context& context) {
   return options;
 }
 
+std::string update_block_reason(const json::object& block) {
+  return block_reason(block);
+}
+std::string update_target(const json::object& block, std::string_view asked) {
+  return update_selector(block, asked);
+}
+Error make_failure(Failure code, std::string message) {
+  return failure(code, std::move(message));
+}
+
 bool can_install(const Context& context) {
   const catalog::Service* service = context.catalog->find(context.block.config_key);
   return service != nullptr && is_released(*service);

@@ -10,6 +10,7 @@
 #include <dumb/config/manager.hpp>
 #include <dumb/engine/symlinks.hpp>
 #include <dumb/engine/types.hpp>
+#include <dumb/engine/updates.hpp>
 #include <dumb/engine/usage.hpp>
 #include <dumb/onboarding/listings.hpp>
 #include <dumb/onboarding/reply.hpp>
@@ -147,6 +148,12 @@ class Engine {
   Result<json::object> config_of(std::optional<std::string> process_name) const;
   /// CFG-72, CFG-82 to CFG-88; the reply as described there.
   boost::asio::awaitable<Result<json::object>> update_config(ConfigUpdate update);
+
+  // Updates (API-48 to API-59). The answers are the payloads described there; a failed update is one of them.
+  boost::asio::awaitable<Result<UpdateStatus>> update_status(std::string process_name);
+  boost::asio::awaitable<Result<json::object>> update_check(UpdateCheckRequest request);
+  boost::asio::awaitable<Result<json::object>> update_install(UpdateInstallRequest request);
+  boost::asio::awaitable<Result<RescheduleReply>> reschedule_update(std::string process_name);
 
   // Link operations (symlinks.md) run on threads of their own. Cancelling the awaiting coroutine ends a dry run
   // or comparison early; what changes links, and a snapshot, goes on (SYM-52). The answers are the objects of SYM-28, 32, 37

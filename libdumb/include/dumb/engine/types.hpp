@@ -138,8 +138,8 @@ struct HealthReport {
 
 /// API-46, in this order, then those of SYM-1.
 struct Capabilities {
-  bool optional_only_onboarding = true, optional_service_options = true, manual_update_check = false,
-       seerr_sync = false, auto_update_start_time = false, symlink_repair = true, symlink_repair_async = true,
+  bool optional_only_onboarding = true, optional_service_options = true, manual_update_check = true,
+       seerr_sync = false, auto_update_start_time = true, symlink_repair = true, symlink_repair_async = true,
        symlink_manifest_backup = true, symlink_manifest_backup_async = true, symlink_job_status = true,
        symlink_job_latest = true, symlink_manifest_restore = true, symlink_manifest_restore_async = true,
        symlink_manifest_compare = true, symlink_backup_schedule = true, symlink_backup_manifest_list = true,

@@ -45,6 +45,13 @@ InstallOptions install_options(const Context& context);
 /// The directory the block's service is installed in, mapped; services of one root share their software
 /// (SVC-80). Empty: none.
 std::filesystem::path install_root(const Context& context);
+/// Why the configuration keeps an update from being installed (SVC-88): "pinned_version", "branch",
+/// "release", or nothing. Pure.
+std::string update_block_reason(const json::object& block);
+/// What an update means for the block: "latest", "nightly" or "prerelease"; `asked` wins when it is one of
+/// the last two. Pure.
+std::string update_target(const json::object& block, std::string_view asked);
+Error make_failure(Failure code, std::string message);
 /// Whether this program can install the block's service from a release server.
 bool can_install(const Context& context);
 /// Whether the software of the block's service is there, by its marks. Blocking.
