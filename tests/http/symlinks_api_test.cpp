@@ -151,7 +151,25 @@ TEST_CASE("what a request may not ask for is refused and nothing is touched",
             json::array{migration("/media/l", "/media/m"), migration("/media/m", "/media/n")}}},
           400);
   refused({{"root_migrations", json::array{migration("/media/l", "/media/l")}}}, 400);
+  refused({{"root_migrations", json::array{migration("/media/l", "/etc/x")}}}, 400);
+  refused({{"root_migrations", json::array{migration("/media/../etc", "/media/m")}}}, 400);
   refused({{"resume_manifest_path", "none.json"}}, 404);
+  refused({{"resume_manifest_path", "/etc/passwd"}}, 400);
+  refused({{"resume_manifest_path", "none.json"}, {"roots", roots}}, 400);
+  for (const std::string path : {"symlink-manifest/backup", "symlink-manifest/backup-async"}) {
+    INFO(path);
+    bench.post(path, {{"roots", json::array{"/etc"}}, {"backup_path", "s.json"}}, 400);
+    bench.post(path, {{"roots", roots}, {"backup_path", "../../s.json"}}, 400);
+    bench.post(path, {{"roots", roots}, {"backup_path", "/media/l/s.json"}}, 400);
+    bench.post(path, {{"roots", roots}}, 422);
+  }
+  for (const std::string path : {"symlink-manifest/restore", "symlink-manifest/restore-async"}) {
+    INFO(path);
+    bench.post(path, {{"manifest_path", "/etc/passwd"}, {"dry_run", false}}, 400);
+    bench.post(path, {{"manifest_path", " "}, {"dry_run", false}}, 400);
+    bench.post(path, {{"manifest_path", 7}}, 422);
+  }
+  bench.get("symlink-manifest/compare?manifest_path=/etc/passwd", 400);
   CHECK(bench.target("/media/l/a") == "/x/a");
   CHECK_FALSE(fs::exists(bench.at("/config/symlink-repair/repair-manifests")));
   CHECK(bench.get("jobs").at("jobs").as_array().empty());
@@ -217,7 +235,7 @@ TEST_CASE("a repair runs as a job whose result is that of the request",
   bench.get("symlink-job-status?job_id=0123456789abcdef0123456789abcdef", 404);
 }
 
-TEST_CASE("a snapshot and a restore run as jobs", "[server][SYM-42][SYM-44][SYM-47]") {
+TEST_CASE("a snapshot and a restore run as jobs", "[server][SYM-42][SYM-44][SYM-47][SYM-100]") {
   Bench bench;
   bench.links("/media/l", 10, "/old/");
   const json::object taken = bench.post("symlink-manifest/backup-async",

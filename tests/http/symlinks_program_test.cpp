@@ -1,4 +1,8 @@
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <boost/json.hpp>
 #include <filesystem>
@@ -84,7 +88,52 @@ struct Ground {
   int port = 0;
 };
 
+/// Whether a child may have mounts of its own.
+bool own_mounts_allowed() {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const bool good = ::unshare(CLONE_NEWNS) == 0 &&
+                      ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                      ::mount("none", "/mnt", "tmpfs", 0, nullptr) == 0;
+    ::_exit(good ? 0 : 1);
+  }
+  int status = 1;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 }  // namespace
+
+TEST_CASE("without room for what undoes it a repair answers 507 and changes nothing",
+          "[server][program][EX-14][SYM-6][SYM-69]") {
+  if (!own_mounts_allowed() || ::access("/usr/bin/unshare", X_OK) != 0) {
+    WARN("not tested: mounts of its own are not allowed here");
+    return;
+  }
+  TempDir root;
+  write_text(root / "config/dumb_config.json", R"({"dumb":{"frontend":{"enabled":false}}})");
+  fs::create_directories(root / "config/symlink-repair");
+  fs::create_directories(root / "media/l");
+  for (int i = 0; i < 1000; ++i)
+    fs::create_symlink("/a/" + std::to_string(i), root / ("media/l/" + std::to_string(i)));
+  Program server(
+      {"/usr/bin/unshare", "--mount", "/bin/sh", "-c",
+       "mount -t tmpfs -o size=32k,mode=755 none \"$0\" && exec \"$@\"",
+       (root / "config/symlink-repair").native(), DUMB_SERVER, "--root", root.path().native(), "--port", "0"},
+      {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + root.path().native()});
+  const int port = server.listening_port();
+  const std::string body =
+      R"({"roots":["/media/l"],"rewrite_rules":[{"from_prefix":"/a","to_prefix":"/b"}],"dry_run":false})";
+  const Answer refused = request(port, "POST", "/process/symlink-repair", body);
+  INFO(refused.body);
+  CHECK(refused.status == 507);
+  CHECK(parsed(refused.body).at("detail").is_string());
+  for (int i = 0; i < 1000; ++i) {
+    REQUIRE(fs::read_symlink(root / ("media/l/" + std::to_string(i))) == "/a/" + std::to_string(i));
+  }
+  server.signal(SIGTERM);
+  CHECK(server.wait(60s) == 0);
+}
 
 TEST_CASE("a job that is killed with its server is found interrupted, finished and undone",
           "[server][program][SYM-51][SYM-71][SYM-77][SYM-78]") {
