@@ -74,6 +74,9 @@ struct Onboarding {
   void end() { s.run(s.engine->shutdown()); }
 };
 
+/// For what ends at once, on a machine that is busy.
+constexpr auto patient = 2s;
+
 constexpr std::string_view riven =
     R"({"core_services": {"name": "riven_backend", "debrid_service": "RealDebrid",
   "debrid_key": "abc123def456", "service_options": {}}, "optional_services": ["zilean", "pgadmin", "riven_frontend"]})";
@@ -134,6 +137,7 @@ TEST_CASE("a key becomes a running Riven: one save before the first hook, then e
 TEST_CASE("what fails is told by stage, the rest goes on, and a retry does the rest",
           "[engine][onboarding][ONB-8][ONB-34][ONB-58][ONB-59][ONB-95]") {
   Onboarding t;
+  t.s.immediate_exit_watch = patient;
   t.stub("zilean", {"--need", (t.shared / "zilean-may").native(), "--exit", "1"});
   t.stub("postgres");
   t.stub("emby", {}, t.script("test -e emby-may"));
@@ -230,6 +234,7 @@ TEST_CASE("a process that another operation is busy with is waited for, but not 
 TEST_CASE("a port that is lost before the service binds it is moved, saved and told",
           "[engine][onboarding][ONB-52][ONB-53]") {
   Onboarding t;
+  t.s.immediate_exit_watch = patient;
   t.stub("emby", {"--listen", "{port}"}, t.script("while [ ! -e go ]; do sleep 0.02; done"));
   t.open();
   test::Listener thief;
@@ -238,7 +243,7 @@ TEST_CASE("a port that is lost before the service binds it is moved, saved and t
   const auto call = t.begin(R"({"core_services": {"name": "emby", "service_options": {"emby": {"port": )" +
                             std::to_string(wanted) + "}}}}");
   REQUIRE(t.in_state("Emby Media Server", "setting_up"));
-  const UniqueFd taken = test::listen_on(wanted);
+  const UniqueFd taken = test::hold_port(wanted);
   test::write_text(t.shared / "go", "");
   REQUIRE(test::run_until(t.s.context, [&] { return call->has_value(); }));
   const onboarding::Reply reply = ***call;
@@ -269,6 +274,7 @@ TEST_CASE("a key is in no log, event or answer, not even where a service prints 
           "[engine][onboarding][ONB-62][ONB-101]") {
   Onboarding t;
   constexpr std::string_view key = "kEyOfNobodysBusiness42";
+  t.s.immediate_exit_watch = patient;
   t.stubs({"plex_debrid", "rclone"});
   json::object zurg = test::stub_service("zurg");
   zurg["logging"] = json::object{{"captured_to_log_file", true}};

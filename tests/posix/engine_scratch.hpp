@@ -29,6 +29,7 @@ struct Scratch {
   std::chrono::seconds backup_catch_up{300};
   std::chrono::milliseconds usage_interval{2'000};
   std::chrono::milliseconds onboarding_patience{30'000};
+  std::chrono::milliseconds immediate_exit_watch{500};
   bool overlaid = false;
   bool strict_start = false;
 
@@ -85,7 +86,7 @@ struct Scratch {
     options.root = Root(dir.path());
     options.environment = environment;
     options.log_to_standard_output = false;
-    options.immediate_exit_watch = std::chrono::milliseconds(500);
+    options.immediate_exit_watch = immediate_exit_watch;
     options.self_check_interval = self_check;
     options.api_wait_limit = api_wait_limit;
     options.strict_start = strict_start;

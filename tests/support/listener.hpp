@@ -48,16 +48,15 @@ struct Listener {
   std::uint16_t port = 0;
 };
 
-/// Listens on 127.0.0.1 at the port.
-inline UniqueFd listen_on(int port) {
-  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+/// Takes the port of 127.0.0.1 from everybody else, and never answers on it.
+inline UniqueFd hold_port(int port) {
+  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-      ::listen(fd.get(), 16) != 0)
-    throw std::runtime_error("the port cannot be listened on");
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+    throw std::runtime_error("the port cannot be held");
   return fd;
 }
 
