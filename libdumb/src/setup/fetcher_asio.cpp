@@ -135,16 +135,17 @@ Task<bool> Fetcher::wait(std::chrono::milliseconds time) {
   co_return !over;
 }
 
-Task<Result<Looked>> Fetcher::text(std::string url, std::string what, std::string method) {
-  const fs::path known = options_.cache / "answers" / (hash_of(method + " " + url) + ".json");
+Task<Result<Looked>> Fetcher::text(std::string url, std::string what, Method method) {
+  const fs::path known = options_.cache / "answers" / (hash_of(url) + ".json");
   json::object stored;
-  if (auto text = file::read(known, text_limit); text && !options_.force) {
+  const bool keeps = method == Method::get;
+  if (auto text = file::read(known, text_limit); text && keeps && !options_.force) {
     if (auto value = jsonx::parse(*text); value && value->is_object()) stored = value->get_object();
   }
   for (int attempt = 1;; ++attempt) {
     Result<http::Request> asked = request(url);
     if (!asked) co_return asked.error();
-    asked->method = method;
+    asked->method = keeps ? "GET" : "HEAD";
     asked->headers.emplace_back("Accept", is_trusted_with_token(url) ? "application/vnd.github+json" : "*/*");
     const std::string etag = jsonx::string_at(stored, "etag");
     if (!etag.empty()) asked->headers.emplace_back("If-None-Match", etag);
@@ -172,7 +173,7 @@ Task<Result<Looked>> Fetcher::text(std::string url, std::string what, std::strin
     out.text = std::move(sink.text);
     out.file_name = disposition_name(answer->header("Content-Disposition"));
     const std::string fresh(answer->header("ETag"));
-    if (fresh.empty() || method != "GET" || !text::is_utf8(out.text)) co_return out;
+    if (fresh.empty() || !keeps || !text::is_utf8(out.text)) co_return out;
     json::object keep;
     keep["etag"] = fresh;
     keep["body"] = out.text;

@@ -36,7 +36,8 @@ class Fetcher {
 
   /// A small text. `url` is complete. Fails with download_failed, release_not_found (404, 410, 422),
   /// rate_limited, cancelled.
-  Task<Result<Looked>> text(std::string url, std::string what, std::string method = "GET");
+  enum class Method { get, head };
+  Task<Result<Looked>> text(std::string url, std::string what, Method method = Method::get);
   /// The same, as JSON; an unchanged answer comes from the cache (SVC-53).
   Task<Result<json::value>> json_of(std::string url, std::string what);
   /// A file, complete and verified, in the cache (SVC-57 to SVC-60).

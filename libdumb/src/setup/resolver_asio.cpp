@@ -183,7 +183,7 @@ Task<Result<Resolved>> Resolver::vendor_at(std::string url) {
   out.selector = Selector::latest;
   out.file.url = url;
   out.file.what = fmt::format("the update service of {}", run_->service.display_name);
-  const Result<Looked> head = co_await fetcher_.text(url, out.file.what, "HEAD");
+  const Result<Looked> head = co_await fetcher_.text(url, out.file.what, Fetcher::Method::head);
   if (!head) co_return head.error();
   out.version = dotted_number(head->file_name);
   if (out.version.empty())
