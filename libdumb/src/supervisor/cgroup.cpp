@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <dumb/base/text.hpp>
+#include <limits>
 
 namespace dumb::supervisor {
 namespace {
@@ -73,7 +74,9 @@ std::vector<pid_t> parse_procs(std::string_view text) {
   std::vector<pid_t> pids;
   for (const std::string& line : text::split(text, '\n')) {
     const auto pid = text::to_int(line);
-    if (pid && *pid > 0) pids.push_back(static_cast<pid_t>(*pid));
+    if (pid && *pid > 0 && *pid <= std::numeric_limits<pid_t>::max()) {
+      pids.push_back(static_cast<pid_t>(*pid));
+    }
   }
   return pids;
 }
