@@ -304,7 +304,7 @@ TEST_CASE("a key is in no log, event or answer, not even where a service prints 
   CHECK(test::read_text(t.s.dir / "config/dumb_config.json").find(key) != std::string::npos);
 }
 
-TEST_CASE("the plan of a call changes nothing", "[engine][onboarding][ONB-30]") {
+TEST_CASE("the plan of a call changes nothing", "[engine][onboarding][ONB-8a][ONB-30]") {
   Onboarding t;
   t.stubs({"postgres", "zilean", "pgadmin", "riven_frontend", "rclone", "zurg", "riven_backend"});
   t.open();
