@@ -62,9 +62,7 @@ class Run : public std::enable_shared_from_this<Run> {
     exit_.assign(::fcntl(child_.pidfd.get(), F_DUPFD_CLOEXEC, 3));
     read();
     write();
-    exit_.async_wait(asio::posix::descriptor_base::wait_read, [self = shared_from_this()](error_code error) {
-      if (!error) self->on_exit();
-    });
+    watch_exit();
     limit_.expires_after(spec_.timeout);
     limit_.async_wait([self = shared_from_this()](error_code error) {
       if (error) return;
@@ -146,8 +144,16 @@ class Run : public std::enable_shared_from_this<Run> {
                         self->input_.close(ignored);
                       });
   }
+  void watch_exit() {
+    exit_.async_wait(asio::posix::descriptor_base::wait_read, [self = shared_from_this()](error_code error) {
+      if (!error) self->on_exit();
+    });
+  }
   void on_exit() {
-    if (const auto status = peek_status(child_)) result_.status = *status;
+    const auto status = peek_status(child_);
+    // The event was that of an earlier helper, whose descriptor had the same number.
+    if (!status) return watch_exit();
+    result_.status = *status;
     kill();  // what the helper left behind would keep its output open
     try_wait(child_);
     reaped_ = true;
