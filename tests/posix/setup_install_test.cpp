@@ -361,3 +361,65 @@ TEST_CASE("a failed wish for another version starts the installed one", "[setup]
   CHECK_THAT(zurg.stack.log.text(), ContainsSubstring("the installed version is started"));
   CHECK(zurg.version() == "v1.0.0");
 }
+
+TEST_CASE("an Arr comes from its vendor's feed, which names the version", "[setup][SVC-47][SVC-228]") {
+  Install sonarr;
+  sonarr.name = "Sonarr";
+  sonarr.stack.set("/sonarr/instances/Default/enabled", true);
+  const std::string archive =
+      test::make_tar_gz({{"Sonarr/Sonarr", "#!/bin/sh\n", 0755}, {"Sonarr/ffprobe", "x"}});
+  sonarr.server.set_fault([&](const Seen& seen, int, Said& said) {
+    if (!seen.target.starts_with("/v1/download/main/latest?version=4&os=linux&arch=")) return false;
+    said = {
+        200,     {{"Content-Disposition", "attachment; filename=Sonarr.main.4.0.9.2244.linux-x64.tar.gz"}},
+        archive, std::string::npos,
+        0,       true};
+    return true;
+  });
+  const auto done = sonarr.install();
+  REQUIRE(done);
+  CHECK(done->version == "4.0.9.2244");
+  CHECK(sonarr.text("opt/sonarr/Sonarr/Sonarr") == "#!/bin/sh\n");
+  CHECK(sonarr.stack.mode(sonarr.at("opt/sonarr/Sonarr/ffprobe")) == 0755);
+  REQUIRE(sonarr.commit());
+  CHECK_FALSE(sonarr.install()->changed);
+  CHECK_FALSE(sonarr.check()->newer);
+}
+
+TEST_CASE("a source release is built in its tree, and a build that fails leaves the old one",
+          "[setup][SVC-46][SVC-62][SVC-73][SVC-81][SVC-85]") {
+  Install tautulli;
+  tautulli.name = "Tautulli";
+  tautulli.stack.set("/tautulli/enabled", true);
+  // Stands in for the interpreter: makes a venv whose programs note what they were asked.
+  const fs::path tools = tautulli.stack.directory / "tools";
+  test::write_text(tools / "python3.11",
+                   "#!/bin/sh\nmkdir -p venv/bin\nprintf '#!/bin/sh\\necho \"$HOME\" \"$@\" >> built\\n' > "
+                   "venv/bin/python\n"
+                   "chmod 755 venv/bin/python\ncp venv/bin/python venv/bin/pip\n[ ! -e broken ] || { echo no "
+                   "luck; exit 4; }\n");
+  fs::permissions(tools / "python3.11", fs::perms(0755));
+  tautulli.stack.environment["PATH"] = tools.native() + ":/usr/bin:/bin";
+  const auto source = [](const std::string& version, bool broken) {
+    std::vector<test::ArchiveEntry> entries{{"Tautulli-Tautulli-abc1234/Tautulli.py", version},
+                                            {"Tautulli-Tautulli-abc1234/requirements.txt", ""}};
+    if (broken) entries.push_back({"Tautulli-Tautulli-abc1234/broken", "x"});
+    return test::make_zip(entries);
+  };
+  tautulli.server.add("Tautulli/Tautulli", {.tag = "v2.14.0", .source = source("one", false)});
+  REQUIRE(tautulli.install());
+  REQUIRE(tautulli.commit());
+  CHECK(tautulli.text("tautulli/Tautulli.py") == "one");
+  const std::string built = tautulli.text("tautulli/built");
+  CHECK_THAT(built, ContainsSubstring("install -r requirements.txt") && ContainsSubstring("-c pass"));
+  CHECK_THAT(built, ContainsSubstring("/tautulli/.dumb/releases/v2.14.0-"));
+  CHECK(tautulli.text("tautulli/version.txt") == "v2.14.0\n");
+
+  tautulli.server.add("Tautulli/Tautulli",
+                      {.tag = "v2.15.0", .source = source("two", true), .published = "2026-03-01T00:00:00Z"});
+  const auto failed = tautulli.install("latest");
+  REQUIRE(fails(failed, Failure::build_failed));
+  CHECK_THAT(failed.error().message(), ContainsSubstring("no luck"));
+  CHECK(tautulli.text("tautulli/Tautulli.py") == "one");
+  CHECK_FALSE(fs::exists(tautulli.at("tautulli/broken")));
+}
