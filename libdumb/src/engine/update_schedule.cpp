@@ -211,7 +211,7 @@ asio::awaitable<void> UpdateService::write_state() {
     json::object state;
     for (const auto& [name, entry] : stored_) state[name] = schedule::to_json(entry);
     for (const auto& [name, settings] : followed_) {
-      if (const schedule::Entry* entry = agenda_.stored(name)) state[name] = schedule::to_json(*entry);
+      if (const auto entry = agenda_.stored(name)) state[name] = schedule::to_json(*entry);
     }
     auto work = [path = hooks_.state_file, text = jsonx::print(state)]() -> Result<void> {
       if (auto made = file::make_directories(path.parent_path(), 0700); !made) return made;
