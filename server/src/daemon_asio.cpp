@@ -250,6 +250,7 @@ std::string describe_open_error(const Error& error, const std::string& file) {
 }
 
 int run_daemon(const Arguments& arguments, config::Environment environment) {
+  make_room_for_descriptors();
   asio::io_context context{1};
   engine::Options options;
   options.root = Root(arguments.root);

@@ -1,9 +1,12 @@
 #include "footprint_posix.hpp"
 
+#include <fcntl.h>
 #include <link.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -29,7 +32,19 @@ int give_back_object(dl_phdr_info* object, std::size_t, void*) {
   return 0;
 }
 
+constexpr rlim_t descriptors = 4096;  // eight bytes each
+
 }  // namespace
+
+void make_room_for_descriptors() noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t last = std::min(limit.rlim_cur, descriptors) - 1;
+  const int source = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const int far = ::fcntl(source, F_DUPFD_CLOEXEC, static_cast<int>(last));
+  if (far >= 0) ::close(far);
+  if (source >= 0) ::close(source);
+}
 
 void give_back_memory_of_start() noexcept {
 #if defined(__GLIBC__)

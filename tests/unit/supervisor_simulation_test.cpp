@@ -120,7 +120,8 @@ class Simulation {
     if (story_ != nullptr) tell(event, actions);
     for (const Action& one : actions) perform(one);
     check(attempts);
-    if (spawn_wanted_) spawn();
+    if (spawn_wanted_ && !slow_) slow_ = random_(3) == 0;
+    if (spawn_wanted_ && !slow_) spawn();
   }
 
   void tell(const Event& event, const Actions& actions) {
@@ -234,7 +235,7 @@ class Simulation {
   }
 
   void spawn() {
-    spawn_wanted_ = false;
+    spawn_wanted_ = slow_ = false;
     if (random_(6) == 0) {
       feed(event::SpawnFailed{Error(Errc::spawn_failed, "x")});
       return;
@@ -327,6 +328,8 @@ class Simulation {
   bool go_on() {
     if (working_ != 0) {
       work_done(random_(12) != 0);
+    } else if (spawn_wanted_) {
+      spawn();
     } else if (collecting_) {
       be_gone();
     } else if (std::exchange(post_start_, false)) {
@@ -418,6 +421,7 @@ class Simulation {
     const bool stopped = !wanted_;
     for (int step = 0; step < 12 && fault_.empty(); ++step) {
       if (working_ != 0) work_done(true);
+      if (spawn_wanted_) spawn();
       if (signalled_ || machine_.state() == State::stopping) die({ExitStatus::Kind::signal, 9});
       be_gone();
       if (std::exchange(post_start_, false)) feed(event::PostStartDone{run_, false});
@@ -445,6 +449,7 @@ class Simulation {
   bool post_start_ = false;
   bool checking_ = false;
   bool spawn_wanted_ = false;
+  bool slow_ = false;        // and other things happen before it is there
   bool alive_ = false;       // a process exists, or its remains
   bool ended_ = false;       // its leader has ended
   bool collecting_ = false;  // and Gone is awaited

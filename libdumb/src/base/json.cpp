@@ -140,6 +140,84 @@ class Handler {
   std::string text_;
 };
 
+/// Builds the same tree when nobody asks how numbers are spelled, which lets it make each object and array at
+/// once, of its final size.
+class PlainHandler {
+ public:
+  static constexpr std::size_t max_object_size = std::size_t(-1);
+  static constexpr std::size_t max_array_size = std::size_t(-1);
+  static constexpr std::size_t max_key_size = std::size_t(-1);
+  static constexpr std::size_t max_string_size = std::size_t(-1);
+
+  PlainHandler() { stack_.reset(); }
+  json::value take() { return stack_.release(); }
+
+  bool on_document_begin(boost::system::error_code&) { return true; }
+  bool on_document_end(boost::system::error_code&) { return true; }
+  bool on_object_begin(boost::system::error_code&) { return true; }
+  bool on_object_end(std::size_t members, boost::system::error_code&) {
+    stack_.push_object(members);
+    return true;
+  }
+  bool on_array_begin(boost::system::error_code&) { return true; }
+  bool on_array_end(std::size_t elements, boost::system::error_code&) {
+    stack_.push_array(elements);
+    return true;
+  }
+  bool on_key_part(json::string_view part, std::size_t, boost::system::error_code&) {
+    stack_.push_chars(part);
+    return true;
+  }
+  bool on_key(json::string_view part, std::size_t, boost::system::error_code&) {
+    stack_.push_key(part);
+    return true;
+  }
+  bool on_string_part(json::string_view part, std::size_t, boost::system::error_code&) {
+    stack_.push_chars(part);
+    return true;
+  }
+  bool on_string(json::string_view part, std::size_t, boost::system::error_code&) {
+    stack_.push_string(part);
+    return true;
+  }
+  bool on_number_part(json::string_view part, boost::system::error_code&) {
+    number_.append(part.data(), part.size());
+    return true;
+  }
+  bool on_int64(std::int64_t number, json::string_view, boost::system::error_code&) {
+    number_.clear();
+    stack_.push_int64(number);
+    return true;
+  }
+  bool on_uint64(std::uint64_t number, json::string_view, boost::system::error_code&) {
+    number_.clear();
+    stack_.push_uint64(number);
+    return true;
+  }
+  bool on_double(double number, json::string_view part, boost::system::error_code&) {
+    number_.append(part.data(), part.size());
+    double exact = number;
+    std::from_chars(number_.data(), number_.data() + number_.size(), exact);
+    number_.clear();
+    stack_.push_double(exact);
+    return true;
+  }
+  bool on_bool(bool value, boost::system::error_code&) {
+    stack_.push_bool(value);
+    return true;
+  }
+  bool on_null(boost::system::error_code&) {
+    stack_.push_null();
+    return true;
+  }
+  bool on_comment_part(json::string_view, boost::system::error_code&) { return true; }
+  bool on_comment(json::string_view, boost::system::error_code&) { return true; }
+
+ private:
+  json::value_stack stack_;
+  std::string number_;  // the parts so far of the number being read
+};
+
 std::string place_of(std::string_view text, std::size_t offset) {
   offset = std::min(offset, text.size());
   std::size_t line = 1;
@@ -254,12 +332,15 @@ Result<JsonPath> parse_pointer(std::string_view pointer) {
   return path;
 }
 
-Result<json::value> parse(std::string_view text, NumberText* numbers, std::size_t* fault_offset) {
+namespace {
+
+template <class Built, class... Arguments>
+Result<json::value> parse_with(std::string_view text, std::size_t* fault_offset, Arguments... arguments) {
   const std::size_t mark = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
   text.remove_prefix(mark);
   json::parse_options options;
   options.max_depth = 64;
-  json::basic_parser<Handler> parser(options, numbers);
+  json::basic_parser<Built> parser(options, arguments...);
   boost::system::error_code error;
   std::size_t used = 0;
   if (!text.empty()) used = parser.write_some(false, text.data(), text.size(), error);
@@ -273,6 +354,13 @@ Result<json::value> parse(std::string_view text, NumberText* numbers, std::size_
     return Error(Errc::bad_json, place_of(text, used) + ": " + error.message());
   }
   return parser.handler().take();
+}
+
+}  // namespace
+
+Result<json::value> parse(std::string_view text, NumberText* numbers, std::size_t* fault_offset) {
+  if (numbers != nullptr) return parse_with<Handler>(text, fault_offset, numbers);
+  return parse_with<PlainHandler>(text, fault_offset);
 }
 
 std::string print(const json::value& value, const NumberText* numbers) {

@@ -116,7 +116,7 @@ Result<Service> read_service(std::string_view file, std::string_view text,
 
   service.configure = steps_of(raw, "configure");
   service.post_start = steps_of(raw, "post_start");
-  service.raw = raw;
+  service.raw = std::move(parsed->get_object());
   return service;
 }
 

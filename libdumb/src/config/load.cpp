@@ -34,8 +34,9 @@ void add_notices(const json::object& base, const json::object& effective, const 
 
 /// Base against the schema, then what is in force against everything.
 schema::Faults check_layers(const json::object& base, json::object& effective, const Model& model) {
-  schema::Faults faults = check_schema(base, model);
   normalise_levels(effective, &model.schema);
+  schema::Faults faults;
+  if (effective != base) faults = check_schema(base, model);  // else the same faults are found twice
   const schema::Faults more = check_document(effective, model);
   faults.insert(faults.end(), more.begin(), more.end());
   schema::sort_by_path(faults);
@@ -104,7 +105,7 @@ Result<Loaded> load_text(std::string_view text, const Model& model, const Overri
   if (!document) return document.error();
   auto user = user_layer(*document, model);
   if (!user) return user.error();
-  const json::object base = base_of(*user, model);
+  json::object base = base_of(*user, model);
   FoundOverrides found = find_overrides(base, model, sources);
   json::object effective = base;
   apply_overrides(effective, found.overrides);
@@ -115,6 +116,8 @@ Result<Loaded> load_text(std::string_view text, const Model& model, const Overri
   for (std::string& warning : found.warnings) loaded.notices.emplace_back(Level::warning, std::move(warning));
   add_notices(base, effective, model, loaded);
   loaded.user = std::move(*user);
+  loaded.base = std::move(base);
+  loaded.effective = std::move(effective);
   loaded.overrides = std::make_shared<const Overrides>(std::move(found.overrides));
   loaded.secret_variables = std::move(found.secret_variables);
   return loaded;

@@ -16,6 +16,8 @@ namespace dumb::config {
 
 struct Loaded {
   json::object user;
+  json::object base;       ///< base_of(user)
+  json::object effective;  ///< in force as long as nothing is edited or generated
   std::shared_ptr<const Overrides> overrides;
   std::vector<std::string> secret_variables;
   std::vector<std::pair<Level, std::string>> notices;  ///< for the log

@@ -136,7 +136,13 @@ void Manager::State::take(Loaded loaded) {
   layers.overrides = std::move(loaded.overrides);
   layers.edits.clear();
   secret_variables = std::move(loaded.secret_variables);
-  rebuild();
+  if (!layers.generated.empty()) {
+    rebuild();
+    return;
+  }
+  ++generation;
+  snapshot =
+      std::make_shared<const Snapshot>(std::move(loaded.effective), std::move(loaded.base), generation);
 }
 
 SnapshotPtr Manager::State::snapshot_of(const Layers& of) const {

@@ -141,7 +141,8 @@ bool is_described(const Model& model, const JsonPath& path) {
 schema::Faults check_schema(const json::object& document, const Model& model) {
   schema::Faults faults;
   JsonPath path;
-  schema::check(json::value(document), model.schema, path, faults);
+  json::monotonic_resource memory;
+  schema::check(json::value(document, &memory), model.schema, path, faults);
   for (const BlockRef& ref : collect_blocks(document)) {
     if (is_described(model, ref.path)) continue;
     path = ref.path;

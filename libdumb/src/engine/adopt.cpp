@@ -29,6 +29,21 @@ std::int64_t integer_of(const json::object& object, std::string_view name) {
   return value != nullptr && value->is_int64() ? value->get_int64() : 0;
 }
 
+/// A process that is being made just now would be known to the next run by its mark alone. Mostly it is a
+/// matter of less than a millisecond; one that hangs is left to that mark.
+asio::awaitable<void> launches_over(supervisor::Supervisor& supervisor, asio::io_context& context) {
+  const auto under_way = [&] {
+    const std::vector<std::string> names = supervisor.occupied();
+    return std::any_of(names.begin(), names.end(),
+                       [&](const std::string& name) { return supervisor.info(name).pid <= 0; });
+  };
+  asio::steady_timer pause(context);
+  for (int i = 0; i < 50 && under_way(); ++i) {
+    pause.expires_after(std::chrono::milliseconds(1));
+    co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+}
+
 }  // namespace
 
 /// Of what the user and the defaults say of a block. What is computed from it (waits, commands) does not
@@ -195,6 +210,7 @@ asio::awaitable<Result<void>> Engine::Impl::hand_over() {
   wake_stabilizer();
   runs.call_off_all("DUMB is replaced");
   co_await call_off_starts();
+  co_await launches_over(supervisor, context);
   log.info("hands over to another dumb-server");
   supervisor.detach();
   events.stop_waiting();

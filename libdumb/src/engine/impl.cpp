@@ -239,7 +239,7 @@ Result<std::unique_ptr<Engine>> Engine::open(asio::io_context& context, Options 
   file.environment = options.environment;
   file.env_file = options.root.map("/config/.env");
   file.secrets_dir = options.root.map("/run/secrets");
-  auto manager = config::Manager::open(file);
+  auto manager = options.take_over ? config::Manager::open(file) : config::Manager::open(std::move(file));
   if (!manager) return manager.error();
   if (options.take_over) {
     if (auto ready = options.take_over(); !ready) return ready.error();

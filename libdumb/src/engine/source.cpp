@@ -90,6 +90,10 @@ asio::awaitable<Result<void>> Engine::Impl::setup(std::string process_name) {
   if (!found) co_return found.error();
   const config::BlockRef ref = *found;
   const Error cancelled(Errc::cancelled, "the start was cancelled", ref.process_name);
+  // What was asked for during the boot is heard before the first service of it is launched.
+  co_await first_start_queued();
+  const auto state = co_await asio::this_coro::cancellation_state;
+  if (state.cancelled() != asio::cancellation_type::none) co_return cancelled;
   // Two writers would spoil the database.
   while (ref.config_key == "plex" && repair.ended) {
     const auto event = repair.ended;

@@ -31,9 +31,8 @@ UniqueFd open_fifo(const std::string& path) {
 
 }  // namespace
 
-/// A file that cannot be written costs nothing now; a later run finds the child by its mark then.
-void Unit::write_down() {
-  if (!child_.pidfd) return;
+/// What is known of its launch but for the process.
+ChildRecord Unit::record() const {
   ChildRecord record;
   record.boot = shared_.boot;
   record.root = shared_.directory_id;
@@ -42,10 +41,6 @@ void Unit::write_down() {
   record.instance = plan_.instance;
   record.number = static_cast<std::int64_t>(order_);
   record.mark = mark_;
-  record.pid = child_.pid;
-  record.start_ticks = static_cast<std::int64_t>(child_.start_ticks);
-  record.started_at = std::chrono::duration<double>(started_at_->time_since_epoch()).count();
-  record.started_steady = duration_cast<nanoseconds>(started_steady_->time_since_epoch()).count();
   record.config_hash = plan_.config_hash;
   record.one_shot = plan_.one_shot;
   record.ready = written_ready_;
@@ -57,6 +52,14 @@ void Unit::write_down() {
   record.format = static_cast<std::int64_t>(plan_.format);
   record.file_level = std::string(level_name(plan_.file_threshold));
   record.note = shared_.source->note_of(name_);
+  return record;
+}
+
+/// A file that cannot be written costs nothing now; a later run finds the child by its mark then.
+void Unit::write_down() {
+  if (!child_.pidfd) return;
+  ChildRecord record = this->record();
+  tell_process(record, child_, *started_at_, *started_steady_);
   if (auto written = write_record(fifo_base_, record); !written) {
     shared_.logs->warning(name_ + " is not recorded: " + written.error().to_string());
   }

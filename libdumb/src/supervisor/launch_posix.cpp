@@ -144,17 +144,15 @@ struct Stack {
 /// later is slow. Otherwise it enters the group by itself before anything else.
 class Birth {
  public:
-  Birth(ChildBlock& block, const Stack& stack, int group) noexcept
-      : block_(block), stack_(stack), group_(group) {}
+  Birth(ChildBlock& block, const Stack& stack, int group, Birthplace& place) noexcept
+      : block_(block), stack_(stack), group_(group), place_(place) {}
 
   pid_t make(int& pidfd) noexcept {
 #if defined(__x86_64__)
-    if (group_ >= 0) {
-      const pid_t pid = born_into_group(pidfd);
-      if (pid >= 0) {
-        block_.entered_group = true;
-        return pid;
-      }
+    const pid_t pid = make_known(pidfd);
+    if (pid >= 0) {
+      block_.entered_group = group_ >= 0;
+      return pid;
     }
 #endif
     UniqueFd procs;
@@ -167,14 +165,18 @@ class Birth {
  private:
 #if defined(__x86_64__)
   /// The C library has no wrapper; the child, on its own stack, must not return from the call.
-  pid_t born_into_group(int& pidfd) noexcept {
+  pid_t make_known(int& pidfd) noexcept {
     clone_args arguments{};
-    arguments.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_INTO_CGROUP;
+    arguments.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_PARENT_SETTID;
+    arguments.parent_tid = reinterpret_cast<std::uintptr_t>(place_.address());
     arguments.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
     arguments.exit_signal = SIGCHLD;
     arguments.stack = reinterpret_cast<std::uintptr_t>(stack_.base);
     arguments.stack_size = stack_size;
-    arguments.cgroup = static_cast<std::uint64_t>(group_);
+    if (group_ >= 0) {
+      arguments.flags |= CLONE_INTO_CGROUP;
+      arguments.cgroup = static_cast<std::uint64_t>(group_);
+    }
     long result = SYS_clone3;
     asm volatile(
         "syscall\n\t"
@@ -195,6 +197,7 @@ class Birth {
   ChildBlock& block_;
   const Stack& stack_;
   int group_;
+  [[maybe_unused]] Birthplace& place_;
 };
 
 }  // namespace
@@ -278,7 +281,8 @@ Result<Child> spawn(const LaunchSpec& spec) {
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &old);
   int pidfd = -1;
-  const pid_t pid = Birth(block, stack, spec.control_group).make(pidfd);
+  Birthplace place;
+  const pid_t pid = Birth(block, stack, spec.control_group, place).make(pidfd);
   const int clone_errno = errno;
   ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
   if (pid < 0)

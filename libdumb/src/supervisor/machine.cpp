@@ -126,7 +126,18 @@ void Machine::ask_to_end(Actions& out, SteadyTime now) {
   policy_.ended(now);
   deadline_ = now + options_.grace;
   enter(State::stopping, {}, out);
-  out.emplace_back(action::Terminate{});
+  if (!launching_) out.emplace_back(action::Terminate{});
+}
+
+/// There is a process by now, which a stop was waiting for.
+void Machine::end_late(Actions& out, SteadyTime now) {
+  out.emplace_back(action::Publish{state_, reason_});
+  if (killed_) {
+    insist(options_.kill_wait, out, now);
+  } else {
+    deadline_ = now + options_.grace;
+    out.emplace_back(action::Terminate{});
+  }
 }
 
 /// The leader has ended and no stop had asked it to.
@@ -190,7 +201,7 @@ void Machine::stop(Actions& out, SteadyTime now) {
 /// SIGKILL, and a limit to how long its effect is awaited.
 void Machine::insist(Duration patience, Actions& out, SteadyTime now) {
   deadline_ = now + patience;
-  out.emplace_back(action::Kill{});
+  if (!launching_) out.emplace_back(action::Kill{});
 }
 
 void Machine::on(const event::StartAsked&, Actions& out, SteadyTime now) {
@@ -259,7 +270,7 @@ void Machine::on(const event::KillAsked&, Actions& out, SteadyTime now) {
   desired_ = false;
   disabled_ = true;
   stop(out, now);
-  if (pid_ > 0) {
+  if (pid_ > 0 || launching_) {
     killed_ = true;
     insist(options_.kill_wait, out, now);
   }
@@ -282,6 +293,7 @@ void Machine::on(const event::WaitsDone& done, Actions& out, SteadyTime now) {
     return;
   }
   enter(State::starting, {}, out);
+  launching_ = true;
   out.emplace_back(action::Spawn{});
 }
 
@@ -291,9 +303,13 @@ void Machine::on(const event::WaitProgress& progress, Actions& out, SteadyTime) 
 }
 
 void Machine::on(const event::Spawned& spawned, Actions& out, SteadyTime now) {
-  if (state_ != State::starting) return;
+  if (!std::exchange(launching_, false)) return;
   pid_ = spawned.pid;
   one_shot_ = spawned.one_shot;
+  if (state_ == State::stopping) {
+    end_late(out, now);
+    return;
+  }
   deadline_ = now + options_.immediate_exit_watch;
   forget_readiness();
   if (spawned.ready_within) {
@@ -344,7 +360,15 @@ void Machine::on(const event::LeftAtRest& left, Actions& out, SteadyTime) {
 }
 
 void Machine::on(const event::SpawnFailed& failed, Actions& out, SteadyTime now) {
-  if (state_ == State::starting) fail(failed.error, Launched::no, out, now);
+  if (!std::exchange(launching_, false)) return;
+  if (state_ == State::starting) {
+    fail(failed.error, Launched::no, out, now);
+    return;
+  }
+  deadline_.reset();
+  come_to_rest(State::stopped, {}, out);
+  if (std::exchange(stop_open_, false)) out.emplace_back(action::StopEnded{});
+  if (start_after_) begin(out);
 }
 
 void Machine::on(const event::Ready& ready, Actions& out, SteadyTime now) {
@@ -454,6 +478,10 @@ void Machine::on(const event::Woke&, Actions& out, SteadyTime now) {
 /// The patience of one step of a stop is over: quit signal, if the service has one, then SIGKILL, then the
 /// truth that it did not work.
 void Machine::escalate(Actions& out, SteadyTime now) {
+  if (launching_ && !std::exchange(killed_, true)) {
+    deadline_ = now + options_.kill_wait;
+    return;
+  }
   if (!killed_) {
     const bool quit = !quit_ && options_.quit_grace > Duration::zero();
     (quit ? quit_ : killed_) = true;
@@ -466,7 +494,8 @@ void Machine::escalate(Actions& out, SteadyTime now) {
 
 /// SIGKILL has not worked: whoever waits is told. What is left is collected when it goes after all.
 void Machine::give_up(Actions& out, SteadyTime now) {
-  std::string message = "something it started is still alive after SIGKILL";
+  std::string message = launching_ ? "its launch goes on and cannot be called off"
+                                   : "something it started is still alive after SIGKILL";
   if (state_ == State::starting) {
     message = "ended right after its start with " + last_exit_->to_string() + ", and " + message;
   }

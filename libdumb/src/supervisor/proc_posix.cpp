@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -16,6 +17,7 @@
 #include <dumb/base/text.hpp>
 #include <mutex>
 #include <set>
+#include <thread>
 
 namespace dumb::supervisor {
 namespace {
@@ -84,6 +86,7 @@ bool is_adopted_member(const Membership& unit, const ProcStat& process, bool num
 struct Spawned {
   std::mutex mutex;
   std::set<pid_t> pids;
+  std::array<std::atomic<pid_t>, 64> births{};
 };
 Spawned& spawned() {
   static Spawned instance;
@@ -103,8 +106,30 @@ void forget_child(pid_t pid) noexcept {
 }
 
 bool is_spawned(pid_t pid) {
+  // In this order: a birth is over only when its child is remembered.
+  for (const std::atomic<pid_t>& birth : spawned().births) {
+    const pid_t born = birth.load();
+    if (born == pid || born == Birthplace::unknown) return true;
+  }
   const std::lock_guard lock(spawned().mutex);
   return spawned().pids.contains(pid);
+}
+
+Birthplace::Birthplace() noexcept {
+  for (;;) {
+    for (std::atomic<pid_t>& birth : spawned().births) {
+      pid_t none = 0;
+      if (birth.compare_exchange_strong(none, unknown)) {
+        place_ = &birth;
+        return;
+      }
+    }
+    std::this_thread::yield();
+  }
+}
+
+Birthplace::~Birthplace() {
+  place_->store(0);
 }
 
 namespace {
@@ -133,7 +158,7 @@ std::optional<std::vector<pid_t>> own_children() {
 
 void reap_if_orphan(const ProcStat& process, pid_t session) {
   if (process.parent != ::getpid() || process.state != 'Z' || process.session == session) return;
-  if (is_spawned(process.pid)) return;
+  if (is_spawned(process.pid)) return;  // asked after it was seen to be one
   siginfo_t info{};
   ::waitid(P_PID, static_cast<id_t>(process.pid), &info, WEXITED | WNOHANG);
 }
@@ -159,8 +184,14 @@ std::optional<ProcStat> parse_stat(std::string_view line) {
   if (close == std::string_view::npos || open == std::string_view::npos || close + 2 >= line.size())
     return std::nullopt;
   const auto pid = text::to_int(text::trim(line.substr(0, open)));
-  const std::vector<std::string> fields = text::split(text::trim(line.substr(close + 2)), ' ');
-  if (!pid || fields.size() < 20 || fields[0].empty()) return std::nullopt;
+  std::string_view rest = text::trim(line.substr(close + 2));
+  std::array<std::string_view, 20> fields;
+  for (std::string_view& field : fields) {
+    if (rest.empty()) return std::nullopt;
+    field = rest.substr(0, rest.find(' '));
+    rest.remove_prefix(std::min(rest.size(), field.size() + 1));
+  }
+  if (!pid || fields[0].empty()) return std::nullopt;
   const auto parent = text::to_int(fields[1]);
   const auto group = text::to_int(fields[2]);
   const auto session = text::to_int(fields[3]);

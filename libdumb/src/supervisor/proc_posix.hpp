@@ -1,6 +1,7 @@
 #pragma once
 
 #include <sys/types.h>
+#include <atomic>
 #include <csignal>
 #include <cstdint>
 #include <dumb/base/unique_fd.hpp>
@@ -64,14 +65,31 @@ void remember_child(pid_t pid);
 void forget_child(pid_t pid) noexcept;
 bool is_spawned(pid_t pid);
 
+/// Where the kernel writes the number of a child before that runs (CLONE_PARENT_SETTID), so that it is known
+/// to is_spawned() at once, whichever thread makes it. As long as the number is unknown, every process may be
+/// that child. To be kept until the child is remembered.
+class Birthplace {
+ public:
+  static constexpr pid_t unknown = -1;
+  Birthplace() noexcept;
+  ~Birthplace();
+  Birthplace(const Birthplace&) = delete;
+  Birthplace& operator=(const Birthplace&) = delete;
+  /// For the kernel; an atomic of this size is the plain number.
+  pid_t* address() noexcept { return reinterpret_cast<pid_t*>(place_); }
+
+ private:
+  std::atomic<pid_t>* place_ = nullptr;
+};
+
 /// This moment, as start times of processes count it.
 std::uint64_t ticks_now() noexcept;
 
 /// Id of this boot of the kernel.
 std::string boot_id();
 
-/// Id of the lives that processes here can have: another one after a boot, and after a start of the container,
-/// which ends all of them without a boot.
+/// Id of the lives that processes here can have: another one after a boot, and after a start of the
+/// container, which ends all of them without a boot.
 std::string process_life_id();
 
 }  // namespace dumb::supervisor

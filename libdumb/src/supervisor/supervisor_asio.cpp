@@ -7,6 +7,7 @@
 #include <csignal>
 #include <dumb/base/atomic_file.hpp>
 #include <dumb/supervisor/supervisor.hpp>
+#include <filesystem>
 #include <map>
 #include <random>
 #include <string_view>
@@ -26,6 +27,7 @@ class Supervisor::Impl {
        logs::LogService& logs, SupervisorOptions options) {
     shared_.executor = std::move(executor);
     shared_.workers = &workers;
+    shared_.launchers = &launchers_;
     shared_.source = &source;
     shared_.logs = &logs;
     shared_.clock = options.clock != nullptr ? options.clock : &system_clock();
@@ -45,11 +47,14 @@ class Supervisor::Impl {
       logs.error(made.error().to_string());
     }
     if (shared_.options.containment == Containment::automatic) open_groups();
+    std::error_code unknown;
+    fresh_ = !std::filesystem::exists(shared_.options.run_directory / "id", unknown) && !unknown;
     shared_.directory_id = run_directory_id(shared_.options.run_directory);
     shared_.boot = boot_id();
   }
 
   ~Impl() {
+    launchers_.join();
     shared_.groups.remove();
     if (orphans_) orphans_->cancel();
   }
@@ -139,8 +144,9 @@ class Supervisor::Impl {
 
   Adoption adopt() {
     const Records known = read_records(shared_.options.run_directory);
-    const Findings found =
-        match_children(known.records, list_candidates(), shared_.boot, shared_.directory_id);
+    // Nobody can carry the id of a run directory that has just got it.
+    const std::vector<Candidate> candidates = fresh_ ? std::vector<Candidate>() : list_candidates();
+    const Findings found = match_children(known.records, candidates, shared_.boot, shared_.directory_id);
     Adoption adoption;
     adoption.sentences = end_left_helpers(shared_.directory_id, shared_.options.kill_wait);
     adoption.sentences.insert(adoption.sentences.end(), found.sentences.begin(), found.sentences.end());
@@ -166,11 +172,13 @@ class Supervisor::Impl {
   }
 
   Shared shared_;
+  asio::thread_pool launchers_{2};  // neither setup nor a dead mount holds up a launch
   std::shared_ptr<Orphans> orphans_;
   std::map<std::string, std::shared_ptr<Unit>, std::less<>> units_;
   std::unordered_map<std::string_view, std::shared_ptr<Unit>> by_name_;  // the same; keys of units_
   std::shared_ptr<OneShot<bool>> idle_event_;
   bool refusing_ = false;
+  bool fresh_ = false;  // the run directory had no id before
 };
 
 Supervisor::Supervisor(asio::any_io_executor executor, asio::thread_pool& workers, ServiceSource& source,
@@ -311,7 +319,7 @@ bool Supervisor::preemptible(std::string_view process_name) const {
 std::vector<std::string> Supervisor::occupied() const {
   std::vector<std::shared_ptr<Unit>> units;
   for (const auto& [name, unit] : impl_->units_) {
-    if (unit->machine().occupied()) units.push_back(unit);
+    if (unit->machine().occupied() || unit->machine().launching()) units.push_back(unit);
   }
   std::sort(units.begin(), units.end(), [](const auto& a, const auto& b) { return a->order() < b->order(); });
   std::vector<std::string> names;

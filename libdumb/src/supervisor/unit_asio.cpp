@@ -241,8 +241,7 @@ asio::awaitable<std::optional<Error>> Unit::find_fault_of_directory() {
   if (!plan) co_return plan.error();
   const std::filesystem::path directory = plan->spec.directory;
   const std::filesystem::path& trusted = shared_.options.run_directory;
-  // Who comes back after an end shall be away for a short time only.
-  if (launches_ > 0 && is_plain_directory(directory, trusted) && is_plain_program(plan->spec, trusted)) {
+  if (is_plain_directory(directory, trusted) && is_plain_program(plan->spec, trusted)) {
     prepared_ = std::move(*plan);
     co_return std::nullopt;
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "supervisor/event_asio.hpp"
+#include "supervisor/launch_job_posix.hpp"
 #include "supervisor/notify_posix.hpp"
 #include "supervisor/proc_posix.hpp"
 #include "supervisor/record.hpp"
@@ -20,6 +21,7 @@ namespace dumb::supervisor {
 struct Shared {
   boost::asio::any_io_executor executor;
   boost::asio::thread_pool* workers = nullptr;
+  boost::asio::thread_pool* launchers = nullptr;  ///< for what a launch blocks on
   ServiceSource* source = nullptr;
   logs::LogService* logs = nullptr;
   SupervisorOptions options;
@@ -100,7 +102,9 @@ class Unit : public std::enable_shared_from_this<Unit> {
   boost::asio::awaitable<void> do_check_health(std::uint64_t run);
   boost::asio::awaitable<void> do_collect();
   boost::asio::awaitable<void> do_watch_endpoints(std::uint64_t run);
-  Result<void> launch();
+  Result<LaunchJob> prepare_launch();
+  Result<void> take_launched(LaunchDone done);
+  void finish_launch(LaunchDone done);
   Result<void> prepare_readiness();
   std::function<bool(std::string_view)> line_watch() const;
   void tell_readiness();
@@ -108,12 +112,13 @@ class Unit : public std::enable_shared_from_this<Unit> {
   void answer_stop();
   Membership membership() const { return {child_.pid, mark_, foreign_, child_.start_ticks, 0}; }
   void begin_capture(UniqueFd output, UniqueFd error);
+  void begin_drain();
   void await_exit();
   Result<void> watch_pidfd(const Child& child);
+  ChildRecord record() const;
   void write_down();
   void restore(const Finding& finding);
   ControlGroup found_group(const Finding& finding) const;
-  ControlGroup make_group(std::uint64_t number);
 
   Shared& shared_;
   std::string name_;
@@ -125,6 +130,8 @@ class Unit : public std::enable_shared_from_this<Unit> {
   std::unique_ptr<UnitProcesses> processes_;  // while a process exists
   std::filesystem::path fifo_base_;
   std::optional<logs::CaptureId> capture_;
+  std::shared_ptr<OneShot<std::string>> draining_;        // set while an ended launch's output is written
+  std::optional<std::pair<UniqueFd, UniqueFd>> unheard_;  // of the present launch, until that is over
   std::shared_ptr<OneShot<bool>> awaited_line_;
   NotifySocket notify_;
   std::optional<bool> told_ready_;  // what the log says of this run

@@ -12,6 +12,7 @@
 #include <exception>
 #include <utility>
 
+#include "supervisor/launch_job_posix.hpp"
 #include "supervisor/records_posix.hpp"
 #include "supervisor/unit_asio.hpp"
 
@@ -21,25 +22,6 @@ namespace {
 namespace asio = boost::asio;
 using boost::system::error_code;
 using std::chrono::milliseconds;
-
-/// A FIFO and its two ends. The child holds it open for reading and writing, so that neither a missing reader
-/// nor a new one is noticed by it, and what is unread stays in the kernel.
-struct Fifo {
-  UniqueFd reader;
-  UniqueFd child_end;
-};
-
-Result<Fifo> make_fifo(const std::filesystem::path& path) {
-  int made = ::mkfifo(path.c_str(), 0600);
-  if (made != 0 && errno == EEXIST && ::unlink(path.c_str()) == 0) made = ::mkfifo(path.c_str(), 0600);
-  if (made != 0) return system_error(errno, "create a FIFO", path.native());
-  Fifo fifo;
-  fifo.reader.reset(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-  fifo.child_end.reset(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-  if (!fifo.reader || !fifo.child_end) return system_error(errno, "open a FIFO", path.native());
-  ::fcntl(fifo.reader.get(), F_SETPIPE_SZ, 256 * 1024);  // room for an outage of the reader; may be refused
-  return fifo;
-}
 
 }  // namespace
 
@@ -81,17 +63,8 @@ std::function<bool(std::string_view)> Unit::line_watch() const {
   };
 }
 
-/// A group for the next process; an empty one when there is no hierarchy, or no room in it.
-ControlGroup Unit::make_group(std::uint64_t number) {
-  if (!shared_.groups) return {};
-  auto group = shared_.groups.make(text::slug(name_) + "-" + std::to_string(::getpid()) + "-" +
-                                   std::to_string(number));
-  if (group) return std::move(*group);
-  shared_.logs->warning(name_ + ": " + group.error().to_string());
-  return {};
-}
-
-Result<void> Unit::launch() {
+/// What the next launch takes, and who it is from here on.
+Result<LaunchJob> Unit::prepare_launch() {
   if (!prepared_) {
     auto plan = shared_.source->launch_plan(name_);
     if (!plan) return plan.error();
@@ -110,39 +83,78 @@ Result<void> Unit::launch() {
   });
   plan_.spec.env.push_back(mark_);
   if (auto prepared = prepare_readiness(); !prepared) return prepared.error();
-  Fifo output;
-  Fifo error;
-  if (!plan_.discard_output) {
-    for (auto [fifo, suffix] : {std::pair(&output, ".out"), std::pair(&error, ".err")}) {
-      auto made = make_fifo(fifo_base_.native() + suffix);
-      if (!made) return made.error();
-      *fifo = std::move(*made);
-    }
-    plan_.spec.standard_output = output.child_end.get();
-    plan_.spec.standard_error = error.child_end.get();
+  LaunchJob job;
+  job.spec = plan_.spec;
+  job.base = fifo_base_;
+  job.captured = !plan_.discard_output;
+  if (shared_.groups) {
+    job.groups = &shared_.groups;
+    job.group = text::slug(name_) + "-" + std::to_string(::getpid()) + "-" + std::to_string(number);
   }
-  ControlGroup group = make_group(number);
-  const UniqueFd group_directory = group.open();
-  plan_.spec.control_group = group_directory.get();
-  auto child = spawn(plan_.spec);
-  plan_.spec.standard_output = plan_.spec.standard_error = plan_.spec.control_group = -1;
+  job.record = record();
+  job.clock = shared_.clock;
+  return job;
+}
+
+/// The process is there: it is watched and listened to from here on.
+Result<void> Unit::take_launched(LaunchDone done) {
   shared_.table->forget();
-  if (!child || !child->in_control_group) group.remove();
-  Result<void> watched;
-  if (child) watched = watch_exit(*child);
-  if (!child || !watched) {
+  for (const std::string& warning : done.warnings) shared_.logs->warning(name_ + ": " + warning);
+  if (done.error) return *done.error;
+  if (auto watched = watch_exit(done.child); !watched) {
     remove_launch_files(fifo_base_);
-    group.remove();
-    return child ? watched.error() : child.error();
+    done.group.remove();
+    return watched;
   }
-  child_ = std::move(*child);
+  child_ = std::move(done.child);
   ++launches_;
-  processes_ = make_unit_processes(membership(), std::move(group), *shared_.table);
-  started_at_ = shared_.clock->wall();
-  started_steady_ = shared_.clock->now();
-  write_down();
-  if (!plan_.discard_output) begin_capture(std::move(output.reader), std::move(error.reader));
+  processes_ = make_unit_processes(membership(), std::move(done.group), *shared_.table);
+  started_at_ = done.started_at;
+  started_steady_ = done.started_steady;
+  if (plan_.discard_output) return {};
+  if (draining_) {
+    unheard_.emplace(std::move(done.output), std::move(done.failures));
+  } else {
+    begin_capture(std::move(done.output), std::move(done.failures));
+  }
   return {};
+}
+
+void Unit::finish_launch(LaunchDone done) {
+  if (auto launched = take_launched(std::move(done)); !launched) {
+    feed(event::SpawnFailed{launched.error()});
+    return;
+  }
+  await_exit();
+  std::optional<Duration> ready_within;
+  if (plan_.readiness) ready_within = plan_.readiness->start_timeout;
+  feed(event::Spawned{child_.pid, ready_within, plan_.one_shot});
+}
+
+/// A first launch goes to the launchers: several overlap, and this thread never waits for an exec. Who comes
+/// back after an end shall be away for a short time only and does not pay for the way there and back.
+void Unit::perform(const action::Spawn&) {
+  auto job = prepare_launch();
+  if (!job) {
+    feed(event::SpawnFailed{job.error()});
+    return;
+  }
+  if (launches_ > 0) {
+    finish_launch(supervisor::perform(std::move(*job)));
+    return;
+  }
+  ++tasks_;
+  ++shared_.tasks;
+  asio::post(*shared_.launchers, [self = shared_from_this(), job = std::move(*job)]() mutable {
+    const asio::any_io_executor executor = self->shared_.executor;
+    auto done = std::make_shared<LaunchDone>(supervisor::perform(std::move(job)));
+    asio::post(executor, [self = std::move(self), done = std::move(done)] {
+      --self->tasks_;
+      --self->shared_.tasks;
+      self->finish_launch(std::move(*done));
+      self->shared_.changed();
+    });
+  });
 }
 
 void Unit::begin_capture(UniqueFd output, UniqueFd error) {
@@ -199,17 +211,6 @@ void Unit::await_exit() {
   });
 }
 
-void Unit::perform(const action::Spawn&) {
-  if (auto launched = launch(); !launched) {
-    feed(event::SpawnFailed{launched.error()});
-    return;
-  }
-  await_exit();
-  std::optional<Duration> ready_within;
-  if (plan_.readiness) ready_within = plan_.readiness->start_timeout;
-  feed(event::Spawned{child_.pid, ready_within, plan_.one_shot});
-}
-
 void Unit::perform(const action::Terminate&) {
   if (machine_.occupied() && processes_) processes_->signal(shared_.source->stop_plan(name_).signal);
 }
@@ -222,6 +223,30 @@ void Unit::perform(const action::Quit&) {
 
 void Unit::perform(const action::Kill&) {
   if (machine_.occupied() && processes_) processes_->kill();
+}
+
+/// The rest of the output and what becomes of the launch's files then. The next launch need not wait for it;
+/// it is heard when this is written, so that lines stay in their order.
+void Unit::begin_drain() {
+  draining_ = std::make_shared<OneShot<std::string>>(shared_.executor);
+  ++tasks_;
+  ++shared_.tasks;
+  auto ended = [self = shared_from_this(), base = fifo_base_](std::string tail) {
+    remove_launch_files(base);
+    std::exchange(self->draining_, nullptr)->set(std::move(tail));
+    if (auto unheard = std::exchange(self->unheard_, std::nullopt))
+      self->begin_capture(std::move(unheard->first), std::move(unheard->second));
+    --self->tasks_;
+    --self->shared_.tasks;
+    self->shared_.changed();
+  };
+  const asio::any_io_executor executor = shared_.executor;
+  shared_.logs->finish(*std::exchange(capture_, std::nullopt), shared_.options.drain_limit,
+                       [ended = std::move(ended), executor](std::string text) mutable {
+                         asio::post(executor, [ended = std::move(ended), text = std::move(text)]() mutable {
+                           ended(std::move(text));
+                         });
+                       });
 }
 
 asio::awaitable<void> Unit::do_collect() {
@@ -242,20 +267,23 @@ asio::awaitable<void> Unit::do_collect() {
   processes_.reset();
   if (child_.pidfd) try_wait(child_);
   child_ = Child{};  // from here on its numbers may belong to somebody else
+  if (draining_) {   // of the launch before, whose end is not long ago
+    const auto before = draining_;
+    co_await OneShot<std::string>::wait(before);
+  }
   std::string tail;
   if (capture_) {
-    auto drained = std::make_shared<OneShot<std::string>>(shared_.executor);
-    const asio::any_io_executor executor = shared_.executor;
-    shared_.logs->finish(*std::exchange(capture_, std::nullopt), shared_.options.drain_limit,
-                         [drained, executor](std::string text) {
-                           asio::post(executor, [drained, text = std::move(text)]() mutable {
-                             drained->set(std::move(text));
-                           });
-                         });
-    const std::optional<std::string> text = co_await OneShot<std::string>::wait(drained);
-    tail = text.value_or("");
+    begin_drain();
+    // A restart is on its way: nobody asks for the last lines.
+    const bool hurried = machine_.state() == State::backoff || machine_.state() == State::setting_up;
+    if (!hurried) {
+      const auto drained = draining_;
+      const std::optional<std::string> text = co_await OneShot<std::string>::wait(drained);
+      tail = text.value_or("");
+    }
+  } else {
+    remove_launch_files(fifo_base_);
   }
-  remove_launch_files(fifo_base_);
   const std::string name = name_;
   try {
     co_await shared_.source->after_stop(name);

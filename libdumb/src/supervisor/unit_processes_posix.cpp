@@ -54,7 +54,7 @@ class GroupProcesses final : public UnitProcesses {
 
   std::size_t signal(int number) override { return group_.signal(number); }
   void kill() override {
-    if (!group_.kill()) group_.signal(SIGKILL);
+    if (!gone() && !group_.kill()) group_.signal(SIGKILL);  // into an empty one nobody can come back
     if (leader_ > 0) ::kill(-leader_, SIGKILL);  // should it have left: the id is its own until it is reaped
   }
   bool gone() override { return group_.populated() == false; }

@@ -44,6 +44,9 @@
 /// of bad health waits for its time in `running`. A start that fails is requested again only if it was such an
 /// attempt, or if its process had been launched and ended by itself.
 ///
+/// From Spawn to Spawned or SpawnFailed, in which time passes, `starting` has no process yet. A stop that comes
+/// meanwhile is carried out as soon as there is one.
+///
 /// A stop or restart pre-empts setting_up and waiting. After an exit the remains are collected before the
 /// next setup begins, so two incarnations never overlap: a start asked for meanwhile is held until then.
 ///
@@ -215,6 +218,8 @@ class Machine {
   bool restart_disabled() const noexcept { return disabled_; }
   /// A process exists or its remains are being collected.
   bool occupied() const noexcept { return pid_ > 0; }
+  /// A process is being made: Spawn was asked for, and its outcome is not known yet.
+  bool launching() const noexcept { return launching_; }
   pid_t pid() const noexcept { return pid_; }
   const std::optional<ExitStatus>& last_exit() const noexcept { return last_exit_; }
   const std::optional<WallTime>& last_exit_at() const noexcept { return last_exit_at_; }
@@ -268,6 +273,7 @@ class Machine {
   void end_unasked(Actions& out, SteadyTime now);
   void insist(Duration patience, Actions& out, SteadyTime now);
   void escalate(Actions& out, SteadyTime now);
+  void end_late(Actions& out, SteadyTime now);
   void give_up(Actions& out, SteadyTime now);
   void abandon_start(Actions& out);
   void confirm(Actions& out);
@@ -333,6 +339,7 @@ class Machine {
   bool settle_open_ = false;  // a StartSettled is owed
   bool stop_open_ = false;    // a StopEnded is owed
   bool start_after_ = false;  // begin again when the remains are gone
+  bool launching_ = false;    // Spawned or SpawnFailed is awaited
   bool collecting_ = false;   // the leader has ended, Gone is awaited
   bool quit_ = false;         // the quit signal was sent in this stop
   bool killed_ = false;       // SIGKILL was sent in this stop

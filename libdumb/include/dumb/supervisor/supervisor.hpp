@@ -217,7 +217,7 @@ class Supervisor {
   /// A start is under way, or will follow the stop under way or the pause before a restart.
   bool coming(std::string_view process_name) const;
   bool preemptible(std::string_view process_name) const;
-  /// Names whose process exists, in order of their start.
+  /// Names whose process exists or is being made, in order of their start.
   std::vector<std::string> occupied() const;
   std::vector<ServiceInfo> all() const;
   /// Services whose process exists, in order of their names, for take_usage_sample() on another thread.
