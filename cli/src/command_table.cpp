@@ -185,10 +185,10 @@ std::vector<CommandInfo> make_commands() {
         dry_run,
         local,
         root},
-       "The first rule that matches a target decides. A '=' in FROM is written '\\='. What\n"
-       "undoes the run is written before the first change. Interrupting the command does\n"
-       "not end what the server has begun; with --local it ends the run between two\n"
-       "links, and 'symlinks resume' finishes it.",
+       "The first rule that matches a target decides. A '=' in FROM is written '\\='.\n"
+       "What undoes the run is written before the first change. Interrupting the\n"
+       "command does not end what the server has begun; with --local it ends the run\n"
+       "between two links, and 'symlinks resume' finishes it.",
        run_symlinks_repair},
       {"symlinks backup",
        "write a snapshot of links",

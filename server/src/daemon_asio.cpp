@@ -157,7 +157,7 @@ class Daemon {
     if (pending_ != 0) print_line("dumb-server: a signal came too late; the one that took over goes on");
     // Nothing is destroyed: it would end what goes on.
     if (send_listener(peer->get(), listener->get())) std::_Exit(0);
-    engine_.log().warning("the one that wanted to take over is gone; this program goes on");
+    print_line("dumb-server: the one that wanted to take over is gone; this program goes on");
     go_on_as(program_, listener->get());
   }
 

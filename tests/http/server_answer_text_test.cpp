@@ -33,7 +33,9 @@ using AnswerTypes = boost::mp11::mp_list<
     engine::StartupStatus, engine::LogChunk, graph::Plan, graph::GraphAnswer, json::object, HealthShape,
     engine::QueuedJob, engine::LatestJob, engine::CancelledJob, engine::JobList, engine::BackupStatus,
     engine::SnapshotList, engine::ManifestFileList, engine::RescheduleReply, engine::UpdateStatus,
-    auth::Status, auth::TokenPair, auth::UserList, auth::UserEntry, auth::Verification, MessageShape>;
+    auth::Status, auth::TokenPair, auth::UserList, auth::UserEntry, auth::Verification, MessageShape,
+    onboarding::Reply, onboarding::PlanReply, onboarding::CoreServiceList, onboarding::OptionalServiceList,
+    onboarding::Status, onboarding::Marked>;
 
 /// Makes values of any described type that differ in everything.
 class Filler {

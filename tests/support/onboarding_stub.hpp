@@ -29,6 +29,7 @@ inline json::object stub_service(const std::string& key, const std::vector<std::
   defaults["command"] = std::move(command);
   defaults["env"] = json::object();
   if (key != "zurg") {
+    service["install"] = json::object{{"method", "builtin"}};
     defaults["config_dir"] = "/";
     defaults["log_file"] = "/log/" + key + ".log";
   }
