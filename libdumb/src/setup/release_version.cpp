@@ -73,11 +73,14 @@ int compare_suffixes(const std::vector<std::string>& a, const std::vector<std::s
 }
 
 std::chrono::milliseconds from_header(const Answer& answer, WallTime now) {
+  // What a server says may be any number.
+  constexpr std::int64_t longest = 366LL * 24 * 3600;
   if (const auto seconds = text::to_int(text::trim(answer.retry_after)))
-    return std::chrono::seconds(std::max<std::int64_t>(0, *seconds));
+    return std::chrono::seconds(std::clamp<std::int64_t>(*seconds, 0, longest));
   if (const auto at = text::to_int(text::trim(answer.reset))) {
-    const WallTime until{std::chrono::seconds(*at)};
-    return std::max(std::chrono::milliseconds(0), std::chrono::ceil<std::chrono::milliseconds>(until - now));
+    const auto today = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch()).count();
+    const std::int64_t until = std::clamp<std::int64_t>(*at, today, today + longest);
+    return std::chrono::seconds(until - today);
   }
   return std::chrono::minutes(60);
 }
