@@ -36,7 +36,7 @@ std::vector<std::string> faults_of(const Answer& answer) {
 
 }  // namespace
 
-TEST_CASE("a Decypharr is onboarded over HTTP and runs; the second call changes nothing",
+TEST_CASE("a Decypharr is onboarded over HTTP and runs, the second call changes nothing",
           "[server][onboarding][ONB-6][ONB-7][ONB-59][ONB-65]") {
   Stack stack(json::object{}, {}, catalog_of({"decypharr", "rclone", "zurg"}));
   const std::string request = R"({"core_services": {"name": "decypharr", "debrid_service": "RealDebrid",

@@ -182,7 +182,7 @@ TEST_CASE("history files are named by local day and index", "[metrics][UI-116]")
   }
 }
 
-TEST_CASE("files that are too old, and the oldest of too much, go; never the current one",
+TEST_CASE("files that are too old, and the oldest of too much, go but for the current one",
           "[metrics][UI-116]") {
   const schedule::Day today = 20'000;
   HistorySettings settings;
