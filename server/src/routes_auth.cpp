@@ -130,30 +130,29 @@ asio::awaitable<Response> verify(engine::Engine& engine, Request request) {
   co_return answer_response(*verified);
 }
 
-Route login_route() {
+/// A route of a handler of its own: open, and no change of state.
+Route own_route(std::string_view path, std::string_view summary, Handler handle) {
   Route route;
   route.method = "POST";
-  route.path = "/auth/login";
-  route.summary = "Tokens for a user name and password";
+  route.path = path;
+  route.summary = summary;
   route.access = Access::open;
-  route.effect = Effect::reads;
+  route.handle = std::move(handle);
+  return route;
+}
+
+Route login_route() {
+  Route route = own_route("/auth/login", "Tokens for a user name and password", &login);
   route.body = type_hook<CredentialsBody, Side::request>();
   route.answer = type_hook<auth::TokenPair, Side::answer>();
-  route.handle = &login;
   return route;
 }
 
 Route verify_route() {
-  Route route;
-  route.method = "POST";
-  route.path = "/auth/verify";
-  route.summary = "Whether an access token is valid, and whose it is";
-  route.access = Access::open;
-  route.effect = Effect::reads;
+  Route route = own_route("/auth/verify", "Whether an access token is valid, and whose it is", &verify);
   route.query = type_hook<VerifyQuery, Side::request>();
   route.body = type_hook<VerifyBody, Side::request>();
   route.answer = type_hook<auth::Verification, Side::answer>();
-  route.handle = &verify;
   return route;
 }
 

@@ -38,27 +38,28 @@ template <class Query, class Body, class Answer>
 using CallerOperation = boost::asio::awaitable<Result<Answer>> (*)(engine::Engine&, Caller, Query, Body);
 
 template <class Query, class Body, class Answer>
-boost::asio::awaitable<Response> run_operation(Operation<Query, Body, Answer> operation,
-                                               engine::Engine& engine, Request request) {
-  codec::Faults faults;
-  Query query = read_query<Query>(request.query, faults);
-  Body body = read_body<Body>(request, faults);
-  if (!faults.empty()) co_return fault_response(faults);
-  auto running = operation(engine, std::move(query), std::move(body));
-  const Result<Answer> answer = co_await std::move(running);
-  if (!answer) co_return error_response(answer.error());
-  co_return answer_response(*answer);
+boost::asio::awaitable<Result<Answer>> begin_operation(Operation<Query, Body, Answer> operation,
+                                                       engine::Engine& engine, Request&, Query query,
+                                                       Body body) {
+  return operation(engine, std::move(query), std::move(body));
+}
+template <class Query, class Body, class Answer>
+boost::asio::awaitable<Result<Answer>> begin_operation(CallerOperation<Query, Body, Answer> operation,
+                                                       engine::Engine& engine, Request& request, Query query,
+                                                       Body body) {
+  Caller caller{std::move(request.user), std::move(request.peer), std::move(request.parameter)};
+  return operation(engine, std::move(caller), std::move(query), std::move(body));
 }
 
-template <class Query, class Body, class Answer>
-boost::asio::awaitable<Response> run_operation(CallerOperation<Query, Body, Answer> operation,
-                                               engine::Engine& engine, Request request) {
+/// `operation`: an Operation or a CallerOperation.
+template <class Query, class Body, class Answer, class Any>
+boost::asio::awaitable<Response> run_operation(Any operation, engine::Engine& engine, Request request) {
   codec::Faults faults;
   Query query = read_query<Query>(request.query, faults);
   Body body = read_body<Body>(request, faults);
   if (!faults.empty()) co_return fault_response(faults);
-  Caller caller{std::move(request.user), std::move(request.peer), std::move(request.parameter)};
-  auto running = operation(engine, std::move(caller), std::move(query), std::move(body));
+  auto running =
+      begin_operation<Query, Body, Answer>(operation, engine, request, std::move(query), std::move(body));
   const Result<Answer> answer = co_await std::move(running);
   if (!answer) co_return error_response(answer.error());
   co_return answer_response(*answer);

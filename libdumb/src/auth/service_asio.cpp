@@ -147,6 +147,25 @@ struct Service::State : std::enable_shared_from_this<Service::State> {
     co_return hash;
   }
 
+  /// Adds a user the one way or the other; the name as it was stored.
+  asio::awaitable<Result<std::string>> create(std::string username, std::string password,
+                                              Result<void> (Accounts::*add)(std::string, std::string)) {
+    if (auto error = unusable()) co_return std::move(*error);
+    const auto name = check_username(username);
+    if (!name) co_return name.error();
+    if (const auto good = check_password(password); !good) co_return good.error();
+    auto hashing = hashed(std::move(password));
+    const Result<std::string> hash = co_await std::move(hashing);
+    if (!hash) co_return hash.error();
+    std::function<Result<void>(Accounts&)> edit = [add, name = *name, hash = *hash](Accounts& store) {
+      return (store.*add)(name, hash);
+    };
+    auto changing = change(std::move(edit));
+    const Result<void> changed = co_await std::move(changing);
+    if (!changed) co_return changed.error();
+    co_return *name;
+  }
+
   asio::awaitable<bool> fits(std::string password, std::string hash) {
     auto entering = hash_gate.enter();
     const bool entered = co_await std::move(entering);
@@ -231,18 +250,9 @@ asio::awaitable<Result<TokenPair>> Service::set_up(std::string username, std::st
   if (!state->accounts->users().empty()) {
     co_return Error(dumb::Errc::invalid_argument, "setup is over: there are users already");
   }
-  const auto name = check_username(username);
+  auto creating = state->create(std::move(username), std::move(password), &Accounts::set_up);
+  const Result<std::string> name = co_await std::move(creating);
   if (!name) co_return name.error();
-  if (const auto good = check_password(password); !good) co_return good.error();
-  auto hashing = state->hashed(std::move(password));
-  const Result<std::string> hash = co_await std::move(hashing);
-  if (!hash) co_return hash.error();
-  std::function<Result<void>(Accounts&)> edit = [name = *name, hash = *hash](Accounts& accounts) {
-    return accounts.set_up(name, hash);
-  };
-  auto changing = state->change(std::move(edit));
-  const Result<void> changed = co_await std::move(changing);
-  if (!changed) co_return changed.error();
   state->log.info(fmt::format("user {} was created; authentication is on", *name));
   co_return state->pair_for(*name);
 }
@@ -338,19 +348,9 @@ Result<UserList> Service::users() {
 asio::awaitable<Result<UserEntry>> Service::add_user(std::string username, std::string password,
                                                      std::string by) {
   const auto state = state_;
-  if (auto error = state->unusable()) co_return std::move(*error);
-  const auto name = check_username(username);
+  auto creating = state->create(std::move(username), std::move(password), &Accounts::add_user);
+  const Result<std::string> name = co_await std::move(creating);
   if (!name) co_return name.error();
-  if (const auto good = check_password(password); !good) co_return good.error();
-  auto hashing = state->hashed(std::move(password));
-  const Result<std::string> hash = co_await std::move(hashing);
-  if (!hash) co_return hash.error();
-  std::function<Result<void>(Accounts&)> edit = [name = *name, hash = *hash](Accounts& accounts) {
-    return accounts.add_user(name, hash);
-  };
-  auto changing = state->change(std::move(edit));
-  const Result<void> changed = co_await std::move(changing);
-  if (!changed) co_return changed.error();
   state->log.info(fmt::format("user {} was created{}{}", *name, by.empty() ? "" : " by ", by));
   co_return UserEntry{*name, false};
 }
