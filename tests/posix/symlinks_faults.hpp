@@ -21,6 +21,7 @@ class FaultCalls final : public symlinks::SystemCalls {
   /// on.
   std::function<int(std::string_view call, const char* name)> before;
   std::atomic<int> count{0};
+  bool apart = false;  ///< no link can be renamed from one directory to another, as on a union of disks
 
   int open(int d, const char* p, int f, mode_t m) override {
     return run("open", p, [&] { return SystemCalls::open(d, p, f, m); });
@@ -41,7 +42,8 @@ class FaultCalls final : public symlinks::SystemCalls {
     return run("make_link", n, [&] { return SystemCalls::make_link(t, d, n); });
   }
   int rename(int a, const char* b, int c, const char* e, unsigned f) override {
-    return run(f == 0 ? "rename" : "renameat2", b, [&] { return SystemCalls::rename(a, b, c, e, f); });
+    return run(f == 0 ? "rename" : "renameat2", b,
+               [&] { return apart && a != c ? -EXDEV : SystemCalls::rename(a, b, c, e, f); });
   }
   int link(int d, const char* a, const char* b) override {
     return run("link", a, [&] { return SystemCalls::link(d, a, b); });

@@ -77,14 +77,17 @@ struct Plain {
   Tree before;
 };
 
-/// A child in which `renameat2` with flags is not known, dying at its `nth` system call; false when it came
-/// to its end.
-bool dies(int nth, const Farm& farm, const std::function<bool(const Environment&)>& work) {
+/// What a file system's renames cannot do.
+enum class Lacks { exchange, other_directories };
+
+/// A child on such a file system, dying at its `nth` system call; false when it came to its end.
+bool dies(int nth, const Farm& farm, Lacks lacks, const std::function<bool(const Environment&)>& work) {
   const auto end = in_child([&] {
     FaultCalls calls;
+    calls.apart = lacks == Lacks::other_directories;
     calls.before = [&](std::string_view call, const char*) {
       if (calls.count == nth) ::raise(SIGKILL);
-      return call == "renameat2" ? EINVAL : 0;
+      return lacks == Lacks::exchange && call == "renameat2" ? EINVAL : 0;
     };
     Environment environment = farm.environment;
     environment.calls = &calls;
@@ -213,27 +216,58 @@ TEST_CASE("what appears at the destination of a plain rename stays", "[symlinks]
   CHECK(farm.target("/a/l") == "/x");
 }
 
-TEST_CASE("a crash where there is no exchange can be resumed and undone",
-          "[symlinks][EX-12][SYM-35][SYM-71][SYM-77][SYM-78]") {
-  int deaths = 0;
+TEST_CASE("a crash where there is no exchange, or no rename to another directory, can be resumed and undone",
+          "[symlinks][EX-12][SYM-26][SYM-35][SYM-71][SYM-77][SYM-78]") {
+  for (const Lacks lacks : {Lacks::exchange, Lacks::other_directories}) {
+    int deaths = 0;
+    for (int nth = 1;; ++nth) {
+      const Plain scene;
+      INFO("system call " << nth << (lacks == Lacks::exchange ? "" : ", directories apart"));
+      if (!dies(nth, scene.farm, lacks,
+                [&](const auto& environment) { return bool(repair(environment, scene.request)); }))
+        break;
+      ++deaths;
+      CHECK((scene.farm.target("/a/one") == "/x/1" || scene.farm.target("/b/one") == "/x/1"));
+      CHECK((scene.farm.target("/a/over") == "/x/2" || scene.farm.target("/b/over") == "/x/2"));
+      if (!scene.has_manifest()) continue;
+      dies(0, scene.farm, lacks, [](const auto& environment) {
+        recover(environment);
+        return true;
+      });
+      for (const auto& [path, what] : scene.all()) CHECK(path.find(".dumbsym-") == std::string::npos);
+      // What recovery leaves is at one place.
+      CHECK((scene.farm.target("/a/one") == "(none)") != (scene.farm.target("/b/one") == "(none)"));
+      if (nth % 2 == 0) CHECK_FALSE(dies(0, scene.farm, lacks, resumed));
+      CHECK_FALSE(dies(0, scene.farm, lacks, undone));
+      CHECK(scene.all() == scene.before);
+    }
+    CHECK(deaths > 30);
+  }
+}
+
+TEST_CASE("a resumed run that has to take two steps can be killed as well",
+          "[symlinks][EX-12][SYM-77][SYM-78]") {
   for (int nth = 1;; ++nth) {
     const Plain scene;
     INFO("system call " << nth);
-    if (!dies(nth, scene.farm,
-              [&](const auto& environment) { return bool(repair(environment, scene.request)); }))
-      break;
-    ++deaths;
-    CHECK((scene.farm.target("/a/one") == "/x/1" || scene.farm.target("/b/one") == "/x/1"));
-    CHECK((scene.farm.target("/a/over") == "/x/2" || scene.farm.target("/b/over") == "/x/2"));
-    if (!scene.has_manifest()) continue;
-    dies(0, scene.farm, [](const auto& environment) {
-      recover(environment);
-      return true;
-    });
-    for (const auto& [path, what] : scene.all()) CHECK(path.find(".dumbsym-") == std::string::npos);
-    if (nth % 2 == 0) CHECK_FALSE(dies(0, scene.farm, resumed));
-    CHECK_FALSE(dies(0, scene.farm, undone));
+    {  // the first run ends before its first change
+      const Farm& farm = scene.farm;
+      const auto end = in_child([&] {
+        Environment environment = farm.environment;
+        environment.before_apply = [] { ::raise(SIGKILL); };
+        return std::string(repair(environment, scene.request) ? "ended" : "failed");
+      });
+      REQUIRE(end.killed);
+      recover(farm.environment);
+    }
+    const bool died = dies(nth, scene.farm, Lacks::other_directories, resumed);
+    recover(scene.farm.environment);
+    CHECK((scene.farm.target("/a/one") == "(none)") != (scene.farm.target("/b/one") == "(none)"));
+    CHECK_FALSE(dies(0, scene.farm, Lacks::other_directories, resumed));
+    CHECK(scene.farm.target("/b/one") == "/x/1");
+    CHECK(scene.farm.target("/b/over") == "/x/2");
+    CHECK_FALSE(dies(0, scene.farm, Lacks::other_directories, undone));
     CHECK(scene.all() == scene.before);
+    if (!died) break;
   }
-  CHECK(deaths > 30);
 }

@@ -11,8 +11,8 @@ namespace dumb::symlinks {
 
 using Kind = Done::Kind;
 
-Applier::Applier(Places& places, const std::string& run_id)
-    : places_(places), ops_(places.context().calls, run_id) {}
+Applier::Applier(Places& places, const std::string& run_id, std::function<Result<void>()> two_steps)
+    : places_(places), ops_(places.context().calls, run_id), note_two_steps_(std::move(two_steps)) {}
 
 void Applier::touched(const Directory& directory) {
   if (last_touched_ == directory.device) return;
@@ -90,8 +90,15 @@ Done Applier::apply_transfer(const Change& change, std::uint64_t entry) {
   if (from == nullptr) return {Kind::failed, number, "open the directory of the link"};
   touched(*from);
   const Done moved = ops_.move(*from, name, *to, goal, *change.old_target, change.replaced_target, entry);
-  // One mount may still be several file systems to a rename (a union, subvolumes).
-  return moved.kind == Kind::failed && moved.number == EXDEV ? two_steps(change, *to, entry) : moved;
+  if (moved.kind != Kind::failed || moved.number != EXDEV) return moved;
+  // One mount may still be several file systems to a rename (a union). The plan did not know, so that
+  // recovery is told before there are two of a link.
+  if (note_two_steps_) {
+    if (auto noted = note_two_steps_(); !noted)
+      return {Kind::failed, noted.error().code().value(), "record that the move takes two steps"};
+    note_two_steps_ = nullptr;
+  }
+  return two_steps(change, *to, entry);
 }
 
 Done Applier::two_steps(const Change& change, Directory& to, std::uint64_t entry) {

@@ -68,7 +68,8 @@ std::string counterpart(std::string_view directory, std::string_view destination
 /// Carries out changes one by one.
 class Applier {
  public:
-  Applier(Places& places, const std::string& run_id);
+  /// `two_steps` is as in ApplyHooks; called once.
+  Applier(Places& places, const std::string& run_id, std::function<Result<void>()> two_steps = {});
   Done apply(const Change& change, std::uint64_t entry);
   /// The second half of a move whose first half is done; `left` is what stands at its source.
   Done finish(const Change& change, const std::string& left, std::uint64_t entry);
@@ -90,6 +91,7 @@ class Applier {
 
   Places& places_;
   LinkOps ops_;
+  std::function<Result<void>()> note_two_steps_;  ///< none when it is noted
   std::map<dev_t, UniqueFd> touched_;
   std::optional<dev_t> last_touched_;
   std::string name_;
@@ -122,6 +124,8 @@ struct ApplyHooks {
   /// A resumed unit that was done already.
   std::function<void(const Change&)> already_done{};
   std::function<void(const Change&)> not_attempted{};
+  /// Before a move that was planned as one rename is made in two steps; it is not made when this fails.
+  std::function<Result<void>()> two_steps{};
 };
 struct Applied {
   std::optional<std::string> aborted;

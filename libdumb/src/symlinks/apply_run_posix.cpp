@@ -176,7 +176,7 @@ class ApplyRun {
         mode_(mode),
         stop_(stop),
         hooks_(hooks),
-        applier_(places, run_id),
+        applier_(places, run_id, hooks.two_steps),
         resumer_(places, applier_, manifest, mode == ApplyMode::rehearse),
         batches_(places.context().calls, manifest,
                  mode == ApplyMode::fresh && !hooks.admitted ? Batches::Sharing::yes : Batches::Sharing::no) {

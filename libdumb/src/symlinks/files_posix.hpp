@@ -85,6 +85,8 @@ struct RunRecord {
   std::string manifest;  ///< as requests spell it
   /// The trees, as spelled, that an attempt to settle the run could not reach; empty before the first one.
   std::vector<std::string> left{};
+  /// A move that was planned as one rename has been, or is being, made in two steps.
+  bool two_step = false;
 };
 Result<void> write_run_record(const Context& context, const RunRecord& record);
 Result<void> remove_run_record(const Context& context, const std::string& run_id);

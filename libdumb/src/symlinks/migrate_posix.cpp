@@ -58,6 +58,7 @@ class Migrator {
     UniqueFd fd;     ///< none when it does not exist yet
     std::string real;
     std::string spelled;
+    bool apart = false;  ///< on another file system than the source
   };
   struct Standing {
     enum class Kind { absent, link, other, unreadable };
@@ -68,6 +69,7 @@ class Migrator {
   };
 
   Destination open_destination(const WalkedDirectory& here);
+  bool are_apart(const WalkedDirectory& here, const Destination& destination);
   Standing standing(const Destination& destination, const std::string& name);
   std::optional<std::string> final_target(std::size_t migration, std::string_view real_source);
   std::string new_target(const MigrationTrees& migration, const std::string& target,
@@ -154,6 +156,18 @@ Migrator::Destination Migrator::open_destination(const WalkedDirectory& here) {
   if (fd >= 0) out.fd.reset(fd);
   if (fd < 0 && fd != -ENOENT) out.number = -fd;
   return out;
+}
+
+/// Whether a rename cannot lead from one to the other: another mount, or a subvolume of the same.
+bool Migrator::are_apart(const WalkedDirectory& here, const Destination& destination) {
+  const MountTable& mounts = plan_.context.mounts;
+  if (mounts.of(join_path(here.tree.real, here.path)) != mounts.of(destination.real)) return true;
+  const UniqueFd& root = plan_.migrations[current_].to.fd;
+  const UniqueFd& there = destination.fd ? destination.fd : root;
+  struct stat from {};
+  struct stat to {};
+  return there && plan_.context.calls.stat(here.fd, "", &from, AT_EMPTY_PATH) >= 0 &&
+         plan_.context.calls.stat(there.get(), "", &to, AT_EMPTY_PATH) >= 0 && from.st_dev != to.st_dev;
 }
 
 /// The target a link that an earlier migration planned to bring has: nothing has moved yet, so it is still
@@ -286,9 +300,7 @@ void Migrator::one(const WalkedDirectory& here, const Destination& destination, 
     change.replaced_target = std::move(standing.target);
     change.replaced_owner = standing.owner;
   }
-  const MountTable& mounts = plan_.context.mounts;
-  change.two_step = !plan_.copy && (change.new_target != change.old_target ||
-                                    mounts.of(real_directory) != mounts.of(destination.real));
+  change.two_step = !plan_.copy && (change.new_target != change.old_target || destination.apart);
   change.chained =
       is_within(here.tree.real, migration.to.real) && is_within(destination.real, here.tree.real);
   change.owner = owner_of(plan_.context.calls, here.fd, link.name.c_str());
@@ -302,7 +314,8 @@ void Migrator::directory(const WalkedDirectory& here, std::vector<Found>& links)
   if (!counted) plan_.report.scanned_symlinks += links.size();
   plan_.found += links.size();
   std::sort(links.begin(), links.end(), [](const Found& a, const Found& b) { return a.name < b.name; });
-  const Destination destination = open_destination(here);
+  Destination destination = open_destination(here);
+  destination.apart = are_apart(here, destination);
   for (const Found& link : links) one(here, destination, link);
   if (plan_.journal != nullptr) plan_.journal->append(buffer_, buffered_);
   buffer_.clear();

@@ -38,6 +38,7 @@ Result<void> write_run_record(const Context& context, const RunRecord& record) {
   object["operation"] = record.operation;
   object["manifest"] = record.manifest;
   object["state"] = "applying";
+  if (record.two_step) object["two_step"] = true;
   if (!record.left.empty()) {
     json::array left;
     for (const std::string& tree : record.left) left.emplace_back(text::base64_encode(tree));
@@ -71,6 +72,7 @@ std::vector<RunRecord> read_run_records(const Context& context) {
     const json::object& object = value->as_object();
     RunRecord record{jsonx::string_at(object, "run_id"), jsonx::string_at(object, "owner"),
                      jsonx::string_at(object, "operation"), jsonx::string_at(object, "manifest")};
+    record.two_step = object.contains("two_step");
     if (const json::value* left = object.if_contains("left_b64"); left != nullptr && left->is_array()) {
       for (const json::value& tree : left->as_array()) {
         const auto bytes = text::base64_decode(tree.is_string() ? std::string_view(tree.as_string()) : "");

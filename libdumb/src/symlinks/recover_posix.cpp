@@ -56,7 +56,8 @@ class Recovery {
       auto more = reader.next(element, array);
       if (!more) return false;
       if (!*more) break;
-      const auto change = to_change(element);
+      auto change = to_change(element);
+      if (change && change->kind == Change::Kind::move) change->two_step |= record_.two_step;
       if (change && admitted(*change) && concerns(places, *change)) settle(places, *change, entry);
     }
     if (left_.empty()) return true;

@@ -306,6 +306,7 @@ Result<RepairReport> apply(RepairPlan& plan, Journal& journal, const Control& co
     ++report.not_attempted;
     plan.meter->update([](Progress& progress) { ++progress.processed; });
   };
+  hooks.two_steps = [&] { return journal.note_two_steps(); };
   auto applied =
       apply_manifest(places, journal.run_id(), journal.fd(), ApplyMode::fresh, control.stop, hooks);
   plan.meter->stage(Stage::finalizing);

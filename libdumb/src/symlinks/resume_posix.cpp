@@ -136,11 +136,10 @@ Result<RepairReport> resume(const Context& context, const RepairRequest& request
     if (!taken) return taken.error();
   }
   meter.stage(Stage::collecting);
-  const std::string run_id = new_run_id();
+  RunRecord record{new_run_id(), control.owner, "symlink_repair", manifest->path};
   Places places(context, *trees, bounded ? Places::Reach::trees : Places::Reach::anywhere);
   if (!report.dry_run) {
-    auto recorded = write_run_record(context, {run_id, control.owner, "symlink_repair", manifest->path});
-    if (!recorded) return recorded.error();
+    if (auto recorded = write_run_record(context, record); !recorded) return recorded.error();
     report.backup_manifest = manifest->path;
     if (context.environment.before_apply) context.environment.before_apply();
   }
@@ -161,8 +160,12 @@ Result<RepairReport> resume(const Context& context, const RepairRequest& request
   };
   hooks.already_done = [&](const Change&) { passed(report.skipped_unchanged); };
   hooks.not_attempted = [&](const Change&) { passed(report.not_attempted); };
+  hooks.two_steps = [&] {
+    record.two_step = true;
+    return write_run_record(context, record);
+  };
   auto applied =
-      apply_manifest(places, run_id, manifest->file.get(),
+      apply_manifest(places, record.run_id, manifest->file.get(),
                      report.dry_run ? ApplyMode::rehearse : ApplyMode::resume, control.stop, hooks);
   meter.stage(Stage::finalizing);
   if (applied) {
@@ -172,7 +175,7 @@ Result<RepairReport> resume(const Context& context, const RepairRequest& request
     report.aborted = errno_name(applied.error().code().value());
   }
   if (!report.dry_run) {
-    auto closed = remove_run_record(context, run_id);
+    auto closed = remove_run_record(context, record.run_id);
     if (!closed && !report.aborted) report.aborted = errno_name(closed.error().code().value());
   }
   finish(report);

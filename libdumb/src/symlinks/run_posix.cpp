@@ -164,7 +164,13 @@ Result<void> Journal::commit(const std::vector<std::string>& created_dirs, const
       !done) {
     return done;
   }
-  return write_run_record(context_, {header_.run_id, owner, header_.operation, place_.path()});
+  record_ = {header_.run_id, owner, header_.operation, place_.path()};
+  return write_run_record(context_, record_);
+}
+
+Result<void> Journal::note_two_steps() {
+  record_.two_step = true;
+  return write_run_record(context_, record_);
 }
 
 Result<void> Journal::close() {

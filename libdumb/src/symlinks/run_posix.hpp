@@ -59,6 +59,8 @@ class Journal {
   std::uint64_t count() const noexcept { return count_; }
   /// Makes the manifest durable under its name, and the run recorded as applying.
   Result<void> commit(const std::vector<std::string>& created_dirs, const std::string& owner);
+  /// Records that moves planned as one rename are made in two steps.
+  Result<void> note_two_steps();
   /// The run is over: its record goes.
   Result<void> close();
   int fd() const noexcept { return file_->fd(); }
@@ -80,6 +82,7 @@ class Journal {
   std::unique_ptr<DurableFile> file_;
   std::uint64_t count_ = 0;
   std::optional<Error> failure_;
+  RunRecord record_;
 };
 
 /// Now, as manifests have it.
