@@ -6,6 +6,7 @@
 
 #include <array>
 #include <csignal>
+#include <dumb/base/atomic_file.hpp>
 
 #include "engine_scratch.hpp"
 #include "supervisor/proc_posix.hpp"
@@ -18,6 +19,11 @@ using namespace std::chrono_literals;
 using test::Scratch;
 
 namespace {
+
+bool lives(pid_t pid) {
+  const auto stat = read_stat(pid);
+  return stat && stat->state != 'Z' && stat->state != 'X';
+}
 
 /// A process of no supervisor's, with what it prints.
 struct Started {
@@ -37,6 +43,12 @@ struct Started {
     auto made = spawn(spec);
     REQUIRE(made);
     child = std::move(*made);
+    // The kernel lets the parent go on before the new program has its environment.
+    const std::string path = "/proc/" + std::to_string(child.pid) + "/environ";
+    REQUIRE(test::eventually([&] {
+      const auto text = file::read(path, 4096);
+      return (text && !text->empty()) || !lives(child.pid);
+    }));
   }
   ~Started() {
     send_signal(child, SIGKILL);
@@ -54,11 +66,6 @@ struct Started {
     return std::stoi(text.substr(text.find(word) + word.size()));
   }
 };
-
-bool lives(pid_t pid) {
-  const auto stat = read_stat(pid);
-  return stat && stat->state != 'Z' && stat->state != 'X';
-}
 
 }  // namespace
 
@@ -107,7 +114,7 @@ TEST_CASE("a helper of setup carries the mark of its run directory, a service do
   Scratch s;
   auto file = Scratch::document();
   s.overlay("phalanx_db", R"([{"do": "run", "argv": [")" + test::test_child() +
-                            R"(", "--env", "DUMB_HELPER", "--exit", "0"]}])");
+                              R"(", "--env", "DUMB_HELPER", "--exit", "0"]}])");
   Scratch::child_of(file, "phalanx_db", {"--env", "DUMB_HELPER"});
   s.environment["DUMB_HELPER"] = "of somebody else";
   REQUIRE(s.open(file));
@@ -117,7 +124,10 @@ TEST_CASE("a helper of setup carries the mark of its run directory, a service do
   const auto says = [&](const std::string& line) {
     return test::run_until(s.context, [&] { return s.main_log().find(line) != std::string::npos; });
   };
-  CHECK(says(" subprocess: DUMB_HELPER=" + id));
-  CHECK(says("Phalanx DB subprocess: DUMB_HELPER is unset"));
+  const bool helper = says(" subprocess: DUMB_HELPER=" + id);
+  const bool service = says("Phalanx DB subprocess: DUMB_HELPER is unset");
+  INFO(s.main_log());
+  CHECK(helper);
+  CHECK(service);
   s.run(s.engine->shutdown());
 }

@@ -7,8 +7,8 @@
 
 namespace dumb::logs {
 
-/// Replaces secrets in one line by "[REDACTED]" (LIF-108): idempotent, linear in the line's length. Immutable and
-/// thread-safe; copies are cheap.
+/// Replaces secrets in one line by "[REDACTED]" (LIF-108): idempotent, linear in the line's length. A line whose
+/// redacted text goes on showing further matches is hidden whole. Immutable and thread-safe; copies are cheap.
 class Redactor {
  public:
   Redactor();
