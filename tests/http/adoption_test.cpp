@@ -465,6 +465,131 @@ TEST_CASE("a stop that a kill of the server interrupted goes on", "[server][LIF-
   ground.stop();
 }
 
+namespace {
+
+/// The whole status of a service, with its restarts.
+json::object restarts_of(Ground& ground, std::string_view name) {
+  const std::string target =
+      "/process/service-status?include_health=true&process_name=" + text::percent_encode(name);
+  return parsed(request(ground.port(), "GET", target).body).at("restart").as_object();
+}
+
+}  // namespace
+
+TEST_CASE("a crash loop and a restart that waits are what they were to the next server",
+          "[server][LIF-91][LIF-95][LIF-125]") {
+  Scene scene([](Ground& ground) {
+    json::object services;
+    services["loop"] = ground.block("Loop", {"--exit", "7"});
+    services["later"] = ground.block("Later", {"--exit", "7"});
+    services["other"] = ground.block("Other", {"--text", "hello"});
+    return services;
+  });
+  Ground& ground = scene.ground;
+  const auto config = ground.root() / "config/dumb_config.json";
+  json::value document = parsed(read_text(config));
+  document.at("dumb").as_object()["auto_restart"] = parsed(R"({"enabled": true, "services": [
+      {"process_name": "Loop", "backoff_seconds": [0.05], "max_restarts": 2, "window_seconds": 3600},
+      {"process_name": "Later", "backoff_seconds": [3000]}, "Other"]})");
+  write_text(config, jsonx::print(document));
+  ground.start();
+  const auto state = [&](std::string_view name) { return jsonx::string_at(ground.status(name), "state"); };
+  const auto reason = [&](std::string_view name) {
+    return jsonx::string_at(ground.status(name), "state_reason");
+  };
+  REQUIRE(eventually([&] { return restarts_of(ground, "Loop").at("crash_loop").as_bool(); }, 60s));
+  REQUIRE(eventually([&] { return state("Later") == "backoff"; }));
+  const int other = ground.await_pid("Other");
+  ::kill(other, SIGKILL);
+  REQUIRE(eventually([&] { return state("Other") == "backoff"; }));
+  REQUIRE(ground.await_pid("Other") != other);
+  REQUIRE(ground.starts("other") == 2);
+  json::object loop = restarts_of(ground, "Loop");
+  json::object later = restarts_of(ground, "Later");
+  json::object again = restarts_of(ground, "Other");
+  CHECK(loop.at("restart_attempts") == 2);
+  CHECK(again.at("restart_successes") == 1);
+  const std::string why = reason("Later");
+  // It is written a moment after each change.
+  REQUIRE(eventually([&] {
+    const json::value file = parsed(read_text(ground.root() / "run/dumb/restarts.json"));
+    for (const json::value& service : file.at("services").as_array()) {
+      if (service.at("process_name") == "Other") return service.at("restarts").at("successes") == 1;
+    }
+    return false;
+  }));
+  SECTION("a kill") {
+    ground.kill();
+    ground.start();
+  }
+  SECTION("SIGUSR2") {
+    ground.server().signal(SIGUSR2);
+    REQUIRE(eventually([&] { return ground.adopted("Other"); }));
+  }
+  SECTION("an orderly end of the stack, which forgets all of it") {
+    ground.stop();
+    ground.start();
+    ground.await_pid("Other");
+    CHECK(restarts_of(ground, "Other").at("restart_attempts") == 0);
+    CHECK(eventually([&] { return ground.starts("later") == 2; }));
+    ground.stop();
+    return;
+  }
+  REQUIRE(eventually([&] { return state("Later") == "backoff"; }));
+  CHECK(state("Loop") == "failed");
+  CHECK_THAT(reason("Loop"), StartsWith("crash loop: 2 restarts in 3600 s"));
+  CHECK(reason("Later") == why);
+  for (json::object* known : {&loop, &later, &again}) known->erase("next_restart_time");
+  const auto now = [&](std::string_view name) {
+    json::object told = restarts_of(ground, name);
+    told.erase("next_restart_time");
+    told.erase("next_try_time");
+    return told;
+  };
+  loop.erase("next_try_time");
+  later.erase("next_try_time");
+  again.erase("next_try_time");
+  CHECK(now("Loop") == loop);
+  CHECK(now("Later") == later);
+  CHECK(now("Other") == again);
+  CHECK(restarts_of(ground, "Later").at("next_restart_time").is_number());
+  CHECK(ground.starts("loop") == 3);
+  CHECK(ground.starts("later") == 1);
+  CHECK(ground.starts("other") == 2);
+  // A start by hand does not wait.
+  const Answer answer =
+      request(ground.port(), "POST", "/process/start-service", R"({"process_name": "Later"})");
+  CHECK(answer.status == 500);
+  CHECK(ground.starts("later") == 2);
+  ground.stop();
+}
+
+TEST_CASE("a restart that a kill of the server interrupted is made by the next",
+          "[server][LIF-68][LIF-125]") {
+  Scene scene([](Ground& ground) {
+    json::object services;
+    services["one"] = ground.block("One", {"--ignore-term"});
+    return services;
+  });
+  Ground& ground = scene.ground;
+  ground.start();
+  const int pid = ground.await_pid("One");
+  Program asking({DUMB_CLI, "--url", "http://127.0.0.1:" + std::to_string(ground.port()), "restart", "One"},
+                 {});
+  const auto state = [&] { return jsonx::string_at(ground.status("One"), "state"); };
+  const bool seen = eventually([&] { return state() == "stopping"; });
+  ground.kill();
+  CHECK(asking.wait() != 0);
+  REQUIRE(seen);
+  ground.start();
+  CHECK(ground.server().prints("One was told to end by an earlier run of DUMB"));
+  CHECK(state() == "stopping");
+  ::kill(pid, SIGKILL);
+  CHECK(ground.await_pid("One") != pid);
+  CHECK(ground.starts("one") == 2);
+  ground.stop();
+}
+
 TEST_CASE("an adopted service whose configuration has changed says so", "[server][LIF-125]") {
   Scene scene([](Ground& ground) {
     json::object services;

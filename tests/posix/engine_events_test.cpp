@@ -394,3 +394,27 @@ TEST_CASE("a torn end is closed before the next line, and a link is not followed
   CHECK_FALSE(engine::append_events(pipe, numbered(4)));
   CHECK(test::read_text(dir / "precious") == "keep");
 }
+
+TEST_CASE("nothing is recorded behind the end of a run, whose numbers the next one gives",
+          "[engine][LIF-152][LIF-153]") {
+  const test::TempDir dir;
+  const EventFile file{dir / "events.jsonl", 1U << 20U, {}, {}};
+  Event event;
+  event.process_name = "Svc";
+  event.state = "running";
+  event.cause = "api";
+  {
+    Bench bench(file);
+    bench.recorder.record(event);
+    bench.recorder.close();
+    bench.recorder.record(event);
+    bench.settle();
+    CHECK(bench.recorder.written());
+    CHECK(bench.recorder.log().newest() == 1);
+  }
+  Bench next(file);
+  CHECK(next.recorder.orderly_before());
+  next.recorder.record(event);
+  CHECK(next.recorder.log().newest() == 2);
+  next.settle();
+}

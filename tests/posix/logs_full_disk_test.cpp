@@ -140,3 +140,36 @@ TEST_CASE("a full disk under the main log costs records, never the program", "[l
     CHECK((line == "INFO - " + text || line == "INFO - later" || line.starts_with("ERROR - ")));
   }
 }
+
+TEST_CASE("what a full disk cost a service that ended is told as well", "[logs][LIF-102]") {
+  const bool everywhere = GENERATE(false, true);  // the main log is on that disk, too
+  CAPTURE(everywhere);
+  const test::TempDir dir;
+  SmallDisk disk(dir / "small", 128U << 10U);
+  logs::LogService service(test::quiet(dir / (everywhere ? "small/main" : "main")));
+  test::Fifo fifo(dir / "fifo");
+  logs::CaptureSpec spec;
+  spec.process_name = "Writer";
+  spec.standard_output = std::move(fifo.reader);
+  spec.to_main_log = false;
+  spec.file = dir / "small/writer.log";
+  const auto id = service.attach(std::move(spec));
+  constexpr int lines = 4'000;
+  for (int line = 0; line < lines; ++line) fifo.put(std::string(99, 'x') + '\n');
+  test::finish(service, id);
+  service.flush();
+  disk.grow();
+  const auto told = [&] {
+    service.info("later");
+    service.flush();
+    return test::read_text(service.main_file());
+  };
+  const std::string sentence =
+      " lines of " + std::filesystem::path(dir / "small/writer.log").native() + " were lost: ";
+  REQUIRE(test::eventually([&] { return told().find(sentence) != std::string::npos; }));
+  const std::string main = told();
+  CHECK(main.find(sentence) == main.rfind(sentence));
+  const auto kept = test::without_stamps(test::read_text(dir / "small/writer.log"));
+  const std::size_t begin = main.rfind(' ', main.find(sentence) - 1) + 1;
+  CHECK(kept.size() + std::stoul(main.substr(begin)) == static_cast<std::size_t>(lines));
+}

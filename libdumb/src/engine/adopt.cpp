@@ -109,6 +109,11 @@ void Engine::Impl::adopt_children() {
   for (const std::string& sentence : found.sentences) log.warning(sentence);
   for (const std::string& name : found.adopted) {
     const supervisor::ServiceInfo info = supervisor.info(name);
+    if (info.state == supervisor::State::stopping) {
+      log.info(name + " was told to end by an earlier run of DUMB, and has pid " + std::to_string(info.pid) +
+               " until then");
+      continue;
+    }
     std::string text = name + " goes on with pid " + std::to_string(info.pid);
     const auto* ref = config()->find(name);
     if (ref == nullptr) {
@@ -128,6 +133,7 @@ void Engine::Impl::adopt_children() {
 /// Nothing of it survives an orderly shutdown: what follows is a start of the whole stack.
 void Engine::Impl::forget_rest() {
   resting.clear();
+  supervisor.forget();
   std::error_code none;
   std::filesystem::remove(run_directory() / rest_file, none);
 }
@@ -216,7 +222,7 @@ asio::awaitable<Result<void>> Engine::Impl::hand_over() {
   events.stop_waiting();
   events.close();
   // What workers write is written atomically; most of it is done in this time.
-  for (int i = 0; i < 20 && background > 0; ++i) {
+  for (int i = 0; i < 500 && !(events.written() && (background == 0 || i >= 20)); ++i) {
     asio::steady_timer pause(context);
     pause.expires_after(std::chrono::milliseconds(2));
     co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));

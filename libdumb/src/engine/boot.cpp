@@ -158,6 +158,8 @@ asio::awaitable<void> Engine::Impl::boot() {
   }
   enter_phase(Phase::starting_services, cause::boot);
   write_run_files();
+  // A restart that was pending or refused in an earlier run has its own time.
+  std::erase_if(names, [this](const std::string& name) { return supervisor.take_up_restart(name); });
   // What was adopted is up; others may need it to become healthy.
   std::erase_if(names, [this](const std::string& name) { return supervisor.info(name).settled; });
   const auto run = runs.book().up("boot", start_items(names));

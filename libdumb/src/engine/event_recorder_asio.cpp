@@ -59,6 +59,7 @@ EventRecorder::EventRecorder(Parts parts, EventFile file, std::size_t capacity)
 }
 
 void EventRecorder::record(Event event) {
+  if (closed_) return;
   event.time = unix_seconds(system_clock().wall());
   enqueue(events_.add(std::move(event)));
   wake();
@@ -73,6 +74,7 @@ void EventRecorder::move_to(EventFile file) {
 }
 
 void EventRecorder::close() {
+  if (std::exchange(closed_, true)) return;
   Event closing;
   closing.seq = events_.newest();
   enqueue(std::move(closing));

@@ -43,8 +43,11 @@ class EventRecorder {
 
   /// Keeps them in another file from now on, with all that are known.
   void move_to(EventFile file);
-  /// Marks the file as that of an orderly run, behind everything recorded so far.
+  /// Marks the file as that of an orderly run, behind everything recorded so far. What would follow is not
+  /// recorded: its number could be given a second time by the next run.
   void close();
+  /// Everything recorded is in the file, or cannot be written.
+  bool written() const noexcept { return !writing_; }
   /// Ends all waiting, now and from now on.
   void stop_waiting();
 
@@ -63,6 +66,7 @@ class EventRecorder {
   bool failing_ = false;
   bool orderly_before_ = true;
   bool waiting_over_ = false;
+  bool closed_ = false;
   std::shared_ptr<std::vector<boost::asio::steady_timer*>> waiting_;  ///< cancelled when there is something
 };
 

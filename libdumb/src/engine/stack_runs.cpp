@@ -88,10 +88,11 @@ asio::awaitable<void> StackRuns::step(StackRunPtr run, std::string process_name)
       for (const std::string& warning : entry->warnings)
         log_.warning(process_name + " is started without " + warning);
     }
-    Result<void> started = co_await supervisor_.start_and_settle(process_name);
+    const auto asker = run->operation == "boot" ? supervisor::Asker::boot : supervisor::Asker::hand;
+    Result<void> started = co_await supervisor_.start_and_settle(process_name, asker);
     // A restart in between gives up one start for another: that one counts.
     while (!started && started.error().is(Errc::cancelled) && supervisor_.coming(process_name))
-      started = co_await supervisor_.start_and_settle(process_name);
+      started = co_await supervisor_.start_and_settle(process_name, asker);
     if (!started) failure = started.error().message();
   }
   book_.ended(run, process_name, failure);

@@ -254,6 +254,13 @@ void Capture::report(FileSink& sink) {
   context_.main.add_own(Level::error, text, context_.clock);
 }
 
+/// What it could not write by now nobody will.
+void Capture::drop(std::unique_ptr<FileSink>& sink) {
+  if (!sink) return;
+  if (const auto loss = sink->take_loss()) context_.main.tell_loss(sink->file(), *loss, context_.clock);
+  sink.reset();
+}
+
 void Capture::set_options(const FileSinkOptions& options) {
   if (file_) file_->set_options(options);
   if (access_) access_->set_options(options);
@@ -315,8 +322,8 @@ void Capture::detach() {
   });
   flush();
   journal_.reset();
-  file_.reset();
-  access_.reset();
+  drop(file_);
+  drop(access_);
 }
 
 void Capture::close() {
@@ -334,8 +341,8 @@ void Capture::close() {
   });
   flush();
   journal_.reset();
-  file_.reset();
-  access_.reset();
+  drop(file_);
+  drop(access_);
   const auto closed = std::exchange(closed_, nullptr);
   const auto done = std::exchange(done_, nullptr);
   if (closed) closed();

@@ -76,6 +76,7 @@ class Capture : public std::enable_shared_from_this<Capture> {
   void write_all();
   void plan_writes();
   void report(FileSink& sink);
+  void drop(std::unique_ptr<FileSink>& sink);
   void finish_step();
   template <class Visit>
   void each_stream(Visit visit) {

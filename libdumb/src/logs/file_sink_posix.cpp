@@ -226,4 +226,9 @@ std::optional<Loss> FileSink::take_recovered() {
   return std::exchange(recovered_, std::nullopt);
 }
 
+std::optional<Loss> FileSink::take_loss() {
+  if (lost_ == 0) return take_recovered();
+  return Loss{std::exchange(lost_, 0), error_};
+}
+
 }  // namespace dumb::logs

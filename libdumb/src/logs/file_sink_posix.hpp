@@ -55,6 +55,10 @@ class FileSink {
 
   /// The loss that ended with the last flush.
   std::optional<Loss> take_recovered();
+  /// The loss that has not ended, for one who gives up this sink.
+  std::optional<Loss> take_loss();
+  /// What was flushed last could not be written.
+  bool losing() const noexcept { return lost_ != 0; }
   const std::string& last_error() const noexcept { return error_; }
   /// The active file; changes with the date when its name has one.
   const std::filesystem::path& file() const noexcept { return file_; }

@@ -81,7 +81,10 @@ void MainLog::configure(MainLogOptions options) {
     RecordClock clock;
     clock.update();
     sink_->flush(clock.time());
+    const auto loss = sink_->take_loss();
+    const std::filesystem::path before = sink_->file();
     open_file(clock.time());
+    if (loss) tell_loss(before, *loss, clock);
   } else {
     sink_->set_options(sink_options());
   }
@@ -113,6 +116,7 @@ bool MainLog::flush(RecordClock& clock) {
             clock);
     sink_->flush(clock.time());
   }
+  if (!untold_.empty()) tell_losses(clock);
   if (sink_->file() != path_) {
     const std::lock_guard lock(path_mutex_);
     path_ = sink_->file();
@@ -124,6 +128,23 @@ bool MainLog::flush(RecordClock& clock) {
     sink_->flush(clock.time());
   }
   return all;
+}
+
+void MainLog::tell_loss(const std::filesystem::path& file, const Loss& loss, const RecordClock& clock) {
+  constexpr std::size_t most = 1000;  // of an outage that lasts, with services that come and go
+  if (untold_.size() < most)
+    untold_.push_back(fmt::format("{} lines of {} were lost: {}", loss.lines, file.native(), loss.reason));
+  sink_->flush(clock.time());
+  tell_losses(clock);
+}
+
+/// One at a time is written before the next is forgotten.
+void MainLog::tell_losses(const RecordClock& clock) {
+  while (!untold_.empty() && !sink_->losing()) {
+    add_own(Level::error, untold_.front(), clock);
+    sink_->flush(clock.time());
+    if (!sink_->losing()) untold_.erase(untold_.begin());
+  }
 }
 
 std::filesystem::path MainLog::file() const {

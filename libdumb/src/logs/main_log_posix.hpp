@@ -71,13 +71,20 @@ class MainLog {
   /// Adds a record of the program itself; `message` is redacted.
   void add_own(Level level, std::string_view message, const RecordClock& clock);
 
+  /// Lines of another file that nobody will write any more: told at once, or when this log can be written
+  /// again.
+  void tell_loss(const std::filesystem::path& file, const Loss& loss, const RecordClock& clock);
+
   Subscribers& subscribers() noexcept { return subscribers_; }
   std::filesystem::path file() const;
 
  private:
   void open_file(const LocalTime& now);
 
+  void tell_losses(const RecordClock& clock);
+
   MainLogOptions options_;
+  std::vector<std::string> untold_;  // losses, while this log cannot be written itself
   std::unique_ptr<FileSink> sink_;
   Console console_;
   Subscribers subscribers_;

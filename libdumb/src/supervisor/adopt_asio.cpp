@@ -44,6 +44,7 @@ ChildRecord Unit::record() const {
   record.config_hash = plan_.config_hash;
   record.one_shot = plan_.one_shot;
   record.ready = written_ready_;
+  record.ending = written_ending_;
   record.notify_address = notify_address_;
   record.captured = !plan_.discard_output;
   record.to_main_log = plan_.to_main_log;
@@ -119,9 +120,11 @@ void Unit::adopt(const Finding& finding) {
   if (!foreign_) remember_child(child_.pid);  // this program has replaced itself: it is still the parent
   processes_ = make_unit_processes(membership(), found_group(finding), *shared_.table);
   written_ready_ = record.ready;
+  written_ending_ = record.ending;
   told_once_ = record.ready;
   notify_address_ = record.notify_address;
-  event::Adopted adopted{child_.pid, std::nullopt, {}, plan_.one_shot};
+  event::Adopted adopted{child_.pid, std::nullopt, {}, plan_.one_shot, started_steady_, record.ending};
+  launches_ = std::max<std::int64_t>(launches_, 1);
   if (plan_.readiness) {
     const Duration gone = shared_.clock->now() - *started_steady_;
     adopted.ready = record.ready;

@@ -204,10 +204,10 @@ void Machine::insist(Duration patience, Actions& out, SteadyTime now) {
   if (!launching_) out.emplace_back(action::Kill{});
 }
 
-void Machine::on(const event::StartAsked&, Actions& out, SteadyTime now) {
+void Machine::on(const event::StartAsked& asked, Actions& out, SteadyTime now) {
   desired_ = true;
   disabled_ = false;
-  policy_.started_by_hand();
+  if (asked.by == Asker::hand) policy_.started_by_hand();
   switch (state_) {
     case State::running:
       show_restart(out);
@@ -333,7 +333,12 @@ void Machine::on(const event::Adopted& adopted, Actions& out, SteadyTime now) {
   pid_ = adopted.pid;
   one_shot_ = adopted.one_shot;
   forget_readiness();
-  policy_.launched(now);
+  policy_.adopted(adopted.since.value_or(now));
+  if (adopted.ending) {
+    ask_to_end(out, now);
+    return;
+  }
+  if (policy_.stage() == RestartPolicy::Stage::trying) policy_.started(wall_);
   enter(State::running, {}, out);
   if (adopted.ready) {
     ready_ = *adopted.ready;

@@ -129,7 +129,21 @@ void Machine::on(const event::HealthTold& told, Actions& out, SteadyTime now) {
   show_restart(out);
 }
 
+/// What was pending or refused in an earlier run is so again.
+void Machine::take_up_restart(Actions& out) {
+  if (!policy_.armed() || !policy_.take_up()) return;
+  if (state_ == State::running) {
+    show_restart(out);
+  } else if (state_ == State::stopped && !disabled_) {
+    desired_ = true;
+    come_to_rest(rest_, rest_reason_, out);
+  } else {
+    policy_.call_off();
+  }
+}
+
 void Machine::on(const event::RulesChanged&, Actions& out, SteadyTime now) {
+  take_up_restart(out);
   if (policy_.allowed()) {
     reconsider(out, now);
   } else {

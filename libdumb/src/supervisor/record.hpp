@@ -30,6 +30,7 @@ struct ChildRecord {
   std::string config_hash;
   bool one_shot = false;
   bool ready = false;          ///< its declared readiness was reached
+  bool ending = false;         ///< it was told to end
   std::string notify_address;  ///< of its NOTIFY_SOCKET
   bool captured = true;        ///< its output goes through FIFOs
   bool to_main_log = true;
@@ -41,8 +42,9 @@ struct ChildRecord {
 };
 BOOST_DESCRIBE_STRUCT(ChildRecord, (),
                       (version, boot, root, process_name, config_key, instance, number, mark, pid,
-                       start_ticks, started_at, started_steady, config_hash, one_shot, ready, notify_address,
-                       captured, to_main_log, log_file, access_file, format, file_level, note))
+                       start_ticks, started_at, started_steady, config_hash, one_shot, ready, ending,
+                       notify_address, captured, to_main_log, log_file, access_file, format, file_level,
+                       note))
 
 std::string print_record(const ChildRecord& record);
 /// Fails with Errc::bad_json or invalid_argument for a torn file, one of another version or with values that

@@ -68,6 +68,7 @@ Duration RestartPolicy::delay_of(std::size_t index) const {
 
 void RestartPolicy::request(const std::string& reason, bool wanted, SteadyTime now) {
   if (!allowed() || !wanted || stage_ == Stage::pending) return;
+  ++changes_;
   forget_old(now);
   reason_ = reason;
   if (attempts_.size() >= static_cast<std::size_t>(std::max(0, rules_.settings.max_restarts))) {
@@ -81,6 +82,7 @@ void RestartPolicy::request(const std::string& reason, bool wanted, SteadyTime n
 }
 
 void RestartPolicy::begin_attempt(SteadyTime now) {
+  ++changes_;
   forget_old(now);
   stage_ = Stage::trying;
   attempts_.push_back(now);
@@ -88,6 +90,7 @@ void RestartPolicy::begin_attempt(SteadyTime now) {
 }
 
 void RestartPolicy::started(WallTime at) {
+  ++changes_;
   if (stage_ == Stage::trying) {
     stage_ = Stage::idle;
     ++told_.successes;
@@ -98,6 +101,7 @@ void RestartPolicy::started(WallTime at) {
 
 bool RestartPolicy::start_failed(const std::string& reason) {
   if (stage_ != Stage::trying) return false;
+  ++changes_;
   stage_ = Stage::idle;
   ++told_.failures;
   told_.last_failure = reason;
@@ -116,6 +120,7 @@ std::optional<std::string> RestartPolicy::reconsider(SteadyTime now) {
   if (stage_ != Stage::refused || !allowed()) return std::nullopt;
   const auto most = static_cast<std::ptrdiff_t>(rules_.settings.max_restarts);
   if (attempts_.end() - first_recent(now) >= most) return std::nullopt;
+  ++changes_;
   stage_ = Stage::idle;
   // What runs and is well needs none.
   if (launched_ && !ill_) return std::nullopt;
@@ -123,10 +128,12 @@ std::optional<std::string> RestartPolicy::reconsider(SteadyTime now) {
 }
 
 void RestartPolicy::call_off() {
-  stage_ = Stage::idle;
+  ++changes_;
+  stage_ = held_ = Stage::idle;
 }
 
 void RestartPolicy::started_by_hand() {
+  ++changes_;
   if (stage_ != Stage::trying) call_off();  // else it joins the attempt
   attempts_.clear();
   unhealthy_ = 0;
@@ -135,6 +142,7 @@ void RestartPolicy::started_by_hand() {
 // ---- health ----
 
 void RestartPolicy::launched(SteadyTime now) {
+  ++changes_;
   launched_ = well_since_ = now;
   checked_.reset();
   checking_ = ill_ = false;
@@ -142,6 +150,7 @@ void RestartPolicy::launched(SteadyTime now) {
 }
 
 void RestartPolicy::ended(SteadyTime now) {
+  ++changes_;
   if (well_long_enough(now)) attempts_.clear();
   launched_.reset();
   well_since_.reset();
@@ -171,6 +180,7 @@ bool RestartPolicy::checked(std::optional<bool> healthy, SteadyTime now) {
   checked_ = now;
   check_chance_ = chance_;
   if (!healthy) return false;
+  if (!*healthy || ill_ || unhealthy_ != 0) ++changes_;
   if (well_long_enough(now)) attempts_.clear();
   ill_ = !*healthy;
   if (*healthy) {

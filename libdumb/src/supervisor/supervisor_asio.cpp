@@ -51,10 +51,17 @@ class Supervisor::Impl {
     fresh_ = !std::filesystem::exists(shared_.options.run_directory / "id", unknown) && !unknown;
     shared_.directory_id = run_directory_id(shared_.options.run_directory);
     shared_.boot = boot_id();
+    shared_.memory = std::make_shared<MemoryFile>(
+        shared_.executor, shared_.options.run_directory / "restarts.json", *shared_.logs, [this] {
+          std::vector<ServiceMemory> memories;
+          for (const auto& [name, unit] : units_) memories.push_back(unit->memory());
+          return memories;
+        });
   }
 
   ~Impl() {
     launchers_.join();
+    shared_.memory->close();
     shared_.groups.remove();
     if (orphans_) orphans_->cancel();
   }
@@ -95,6 +102,7 @@ class Supervisor::Impl {
   /// Nothing will be started any more: gives up what still waits, so that the event loop can run empty.
   void release() {
     if (orphans_) orphans_->cancel();
+    shared_.memory->close();
     for (const auto& [name, unit] : units_) unit->release();
   }
 
@@ -143,6 +151,7 @@ class Supervisor::Impl {
   }
 
   Adoption adopt() {
+    shared_.memory->load();
     const Records known = read_records(shared_.options.run_directory);
     // Nobody can carry the id of a run directory that has just got it.
     const std::vector<Candidate> candidates = fresh_ ? std::vector<Candidate>() : list_candidates();
@@ -165,8 +174,7 @@ class Supervisor::Impl {
       const std::string& name = finding.record.process_name;
       const auto unit = get(name);
       unit->adopt(finding);
-      const bool runs = unit->machine().state() == State::running;
-      (runs ? adoption.adopted : adoption.ended).push_back(name);
+      (finding.alive ? adoption.adopted : adoption.ended).push_back(name);
     }
     return adoption;
   }
@@ -203,7 +211,24 @@ void Supervisor::leave_at_rest(const std::string& process_name, std::optional<Wa
   impl_->get(process_name)->feed(event::LeftAtRest{completed_at});
 }
 
+bool Supervisor::take_up_restart(const std::string& process_name) {
+  if (!impl_->find(process_name) && !impl_->shared_.memory->holds(process_name)) return false;
+  const auto unit = impl_->get(process_name);
+  unit->feed(event::RulesChanged{});
+  const Machine& machine = unit->machine();
+  return machine.state() == State::backoff ||
+         (machine.state() == State::failed && machine.restarts().stage() == RestartStage::refused);
+}
+
+void Supervisor::forget() {
+  impl_->shared_.memory->forget();
+}
+
 void Supervisor::detach() {
+  impl_->shared_.detached = true;
+  for (const auto& [name, unit] : impl_->units_) unit->detach();
+  impl_->shared_.memory->write_now();
+  impl_->shared_.memory->close();
   impl_->shared_.logs->detach_all();
 }
 
@@ -219,11 +244,11 @@ asio::awaitable<Result<void>> Supervisor::start(std::string process_name) {
   co_return result_of(outcome);
 }
 
-asio::awaitable<Result<void>> Supervisor::start_and_settle(std::string process_name) {
+asio::awaitable<Result<void>> Supervisor::start_and_settle(std::string process_name, Asker asker) {
   if (impl_->refusing_) co_return Error(Errc::unavailable, "DUMB is shutting down", process_name);
   const auto unit = impl_->get(process_name);
   const OutcomeEvent event = unit->settle_event();
-  unit->feed(event::StartAsked{});
+  unit->feed(event::StartAsked{asker});
   const std::optional<Outcome> outcome = co_await OneShot<Outcome>::wait(event);
   co_return result_of(outcome);
 }

@@ -33,7 +33,18 @@ Unit::Unit(Shared& shared, std::string name)
       machine_(name_),
       timer_(shared.executor),
       exit_(shared.executor),
-      work_ended_(shared.executor) {}
+      work_ended_(shared.executor) {
+  const auto memory = shared_.memory->take(name_);
+  if (!memory) return;
+  machine_.restore(*memory, shared_.clock->now());
+  launches_ = std::max<std::int64_t>(0, memory->launches);
+}
+
+ServiceMemory Unit::memory() const {
+  ServiceMemory memory = machine_.memory();
+  memory.launches = launches_;
+  return memory;
+}
 
 void Unit::configure_machine() {
   const StopPlan plan = shared_.source->stop_plan(name_);
@@ -44,12 +55,21 @@ void Unit::configure_machine() {
   machine_.set_rules(std::move(rules), shared_.options.chance(), shared_.clock->wall());
 }
 
+void Unit::detach() {
+  error_code ignored;
+  exit_.close(ignored);
+  timer_.cancel();
+}
+
 void Unit::feed(const Event& event) {
+  if (shared_.detached) return;
   const auto self = shared_from_this();
   configure_machine();
   for (const Action& action : machine_.on(event, shared_.clock->now())) {
     std::visit([&](const auto& one) { perform(one); }, action);
   }
+  const std::uint64_t changes = machine_.restarts().changes();
+  if (std::exchange(remembered_, changes) != changes) shared_.memory->write_soon();
 }
 
 ServiceInfo Unit::info() const {

@@ -10,6 +10,7 @@
 
 #include "supervisor/event_asio.hpp"
 #include "supervisor/launch_job_posix.hpp"
+#include "supervisor/memory_asio.hpp"
 #include "supervisor/notify_posix.hpp"
 #include "supervisor/proc_posix.hpp"
 #include "supervisor/record.hpp"
@@ -34,6 +35,8 @@ struct Shared {
   const bool* refusing = nullptr;  ///< nothing is started any more
   std::size_t tasks = 0;           ///< coroutines under way, of all units
   std::function<void()> changed;   ///< something became idle, or the set of children changed
+  std::shared_ptr<MemoryFile> memory;
+  bool detached = false;  ///< another run of this program goes on with all of it
 };
 
 using Outcome = std::optional<Error>;  ///< nullopt: fine
@@ -63,8 +66,12 @@ class Unit : public std::enable_shared_from_this<Unit> {
   void adopt(const Finding& finding);
 
   void set_file_threshold(Level threshold);
+  /// Another run of this program goes on with the process, and learns of its end.
+  void detach();
   /// Gives up a wake-up that no longer matters.
   void release() { timer_.cancel(); }
+  /// What a later run has to know of it.
+  ServiceMemory memory() const;
   OutcomeEvent start_event();
   OutcomeEvent settle_event();
   OutcomeEvent stop_event();
@@ -140,11 +147,13 @@ class Unit : public std::enable_shared_from_this<Unit> {
   bool foreign_ = false;  // and is no child of this process
   std::string notify_address_;
   bool written_ready_ = false;  // what the state file says
+  bool written_ending_ = false;
   bool told_late_ = false;
   std::optional<WallTime> started_at_;
   std::optional<SteadyTime> started_steady_;
   std::uint64_t order_ = 0;
   std::int64_t launches_ = 0;
+  std::uint64_t remembered_ = 0;  // changes() of the policy
   boost::asio::steady_timer timer_;
   boost::asio::posix::stream_descriptor exit_;
   boost::asio::steady_timer work_ended_;  // cancelled whenever a piece of work has ended

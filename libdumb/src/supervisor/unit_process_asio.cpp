@@ -76,7 +76,7 @@ Result<LaunchJob> Unit::prepare_launch() {
   order_ = number;
   mark_ = make_mark(shared_.directory_id, ::getpid(), static_cast<std::int64_t>(number), name_);
   fifo_base_ = shared_.options.run_directory / file_stem(name_, static_cast<std::int64_t>(number));
-  adopted_ = foreign_ = written_ready_ = false;
+  adopted_ = foreign_ = written_ready_ = written_ending_ = false;
   // One that this program was given itself is not the child's.
   std::erase_if(plan_.spec.env, [](const std::string& entry) {
     return entry.starts_with("DUMB_UNIT=") || entry.starts_with("DUMB_HELPER=");
@@ -212,7 +212,10 @@ void Unit::await_exit() {
 }
 
 void Unit::perform(const action::Terminate&) {
-  if (machine_.occupied() && processes_) processes_->signal(shared_.source->stop_plan(name_).signal);
+  if (!machine_.occupied() || !processes_) return;
+  // First: whoever adopts it must not take its end for one nobody asked for.
+  if (!std::exchange(written_ending_, true)) write_down();
+  processes_->signal(shared_.source->stop_plan(name_).signal);
 }
 
 void Unit::perform(const action::Quit&) {
@@ -232,7 +235,7 @@ void Unit::begin_drain() {
   ++tasks_;
   ++shared_.tasks;
   auto ended = [self = shared_from_this(), base = fifo_base_](std::string tail) {
-    remove_launch_files(base);
+    if (!self->shared_.detached) remove_launch_files(base);
     std::exchange(self->draining_, nullptr)->set(std::move(tail));
     if (auto unheard = std::exchange(self->unheard_, std::nullopt))
       self->begin_capture(std::move(unheard->first), std::move(unheard->second));
@@ -254,6 +257,7 @@ asio::awaitable<void> Unit::do_collect() {
   asio::steady_timer timer(shared_.executor);
   std::chrono::microseconds pause{100};  // mostly it is a matter of the kernel's last steps
   for (;;) {
+    if (shared_.detached) co_return;
     if (processes_->gone()) break;
     // Remains of an end nobody asked for, or of a stop past its grace, are killed as they appear.
     if (machine_.state() != State::stopping || machine_.killing()) processes_->kill();
@@ -281,6 +285,7 @@ asio::awaitable<void> Unit::do_collect() {
       const std::optional<std::string> text = co_await OneShot<std::string>::wait(drained);
       tail = text.value_or("");
     }
+    if (shared_.detached) co_return;  // what was not drained is for whoever goes on
   } else {
     remove_launch_files(fifo_base_);
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/describe/class.hpp>
 #include <boost/describe/enum.hpp>
 #include <csignal>
 #include <cstdint>
@@ -33,6 +34,7 @@
 /// |            | restarts: crash loop           | backoff; stop -> stopped when it is a crash loop             |
 ///
 /// Adopted leads from stopped straight to running: the process was started by an earlier run of this program.
+/// One that was told to end by then goes on ending: it is stopping, and may be started when it is gone.
 /// LeftAtRest stays in stopped: it was stopped, or completed its work, in an earlier run.
 ///
 /// A start is *answered* when running begins. It is *settled* when post-start is over and the readiness the
@@ -65,8 +67,14 @@ struct MachineOptions {
   Duration quit_grace{0};  ///< from the quit signal to SIGKILL; zero: there is no quit signal (LIF-79)
 };
 
+/// Who wants a service to be started. What follows from wishes of the user does not follow from the boot,
+/// which also starts what ended while nobody supervised it.
+enum class Asker { hand, boot };
+
 namespace event {
-struct StartAsked {};
+struct StartAsked {
+  Asker by = Asker::hand;
+};
 struct StopAsked {};
 struct RestartAsked {};
 struct KillAsked {};  ///< no more patience (second signal of a shutdown)
@@ -95,6 +103,8 @@ struct Adopted {
   std::optional<bool> ready = std::nullopt;  ///< set when the service declares its readiness: what is known
   Duration ready_within{};                   ///< how long it may still take
   bool one_shot = false;
+  std::optional<SteadyTime> since = std::nullopt;  ///< its launch; nullopt: not known
+  bool ending = false;                             ///< it was told to end, for whatever came next
 };
 /// An earlier run of this program was asked to stop it, or saw it complete its work; nothing of it is there.
 struct LeftAtRest {
@@ -196,9 +206,32 @@ using Action =
                  action::StartSettled, action::StopEnded, action::Publish>;
 using Actions = std::vector<Action>;
 
+/// What a later run of this program has to know of a service beside its process (LIF-125).
+struct ServiceMemory {
+  std::string process_name;
+  RestartMemory restarts;
+  std::int64_t launches = 0;  ///< processes started, over all runs; counted by the owner of the machine
+  std::string end;            ///< of the last end by itself: "code", "signal" or "unknown"; empty: none
+  std::int64_t end_value = 0;
+  double end_at = 0;  ///< seconds since 1970
+  State rest =
+      State::stopped;  ///< with its reason, what it is in but for a restart that is pending or refused
+  std::string rest_reason;
+
+  bool operator==(const ServiceMemory&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(ServiceMemory, (),
+                      (process_name, restarts, launches, end, end_value, end_at, rest, rest_reason))
+
 class Machine {
  public:
   explicit Machine(std::string name, MachineOptions options = {});
+
+  /// To be called before the first event: what was known in the earlier run. A restart that was pending or
+  /// refused then is taken up with the first RulesChanged once restarts are possible at all.
+  void restore(const ServiceMemory& memory, SteadyTime now);
+  /// Without `launches`. changes() of the policy grows whenever it may be another.
+  ServiceMemory memory() const;
 
   /// Feeds one event; returns what the caller must do, in order.
   Actions on(const Event& event, SteadyTime now);
@@ -290,6 +323,7 @@ class Machine {
   void call_off_restart(Actions& out);
   void show_restart(Actions& out);
   void reconsider(Actions& out, SteadyTime now);
+  void take_up_restart(Actions& out);
 
   void on(const event::StartAsked&, Actions&, SteadyTime);
   void on(const event::StopAsked&, Actions&, SteadyTime);

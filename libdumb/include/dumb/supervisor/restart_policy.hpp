@@ -1,5 +1,7 @@
 #pragma once
 
+#include <boost/describe/class.hpp>
+#include <boost/describe/enum.hpp>
 #include <boost/json/fwd.hpp>
 #include <cstdint>
 #include <deque>
@@ -60,18 +62,43 @@ struct RestartStatistics {
   std::optional<SteadyTime> refused_until;  ///< when a refused restart is looked at again; none: never
 };
 
-/// The restarts of one service: its window of attempts, the one that is pending or refused, its health.
+/// Where a restart nobody asked for is.
 ///
-/// | is        | meaning                              | ends by |
-/// |-----------|--------------------------------------|------------------------------------------------------|
-/// | idle      | nothing is wanted                    | a request: pending, or refused when the window is
-/// full | | pending   | an attempt waits for its back-off    | its time -> trying; a start or stop by hand ->
-/// idle  | | trying    | the attempt is under way             | success -> idle; failure -> a new request |
-/// | refused   | crash loop: the window is full       | the oldest attempt leaves it -> a new request; | | |
-/// | well again, a start or stop by hand -> idle          |
+/// | is      | meaning                           | ends by |
+/// |---------|-----------------------------------|-----------------------------------------------------------------|
+/// | idle    | nothing is wanted                 | a request: pending, or refused when the window is full |
+/// | pending | an attempt waits for its back-off | its time -> trying; a start or stop by hand -> idle | |
+/// trying  | the attempt is under way          | success -> idle; failure -> a new request | | refused |
+/// crash loop: the window is full    | the oldest attempt leaves it -> a new request; well again, a    | | |
+/// | start or stop by hand -> idle                                   |
+enum class RestartStage { idle, pending, trying, refused };
+BOOST_DESCRIBE_ENUM(RestartStage, idle, pending, trying, refused)
+
+/// What a later run of this program has to know of the restarts of a service (LIF-125). Instants are
+/// nanoseconds of the steady clock, which counts from the boot.
+struct RestartMemory {
+  RestartStage stage = RestartStage::idle;
+  std::string reason;  ///< of what is pending or refused
+  std::int64_t next = 0;
+  std::int64_t delay = 0;
+  std::vector<std::int64_t> window;  ///< attempts, oldest first
+  std::int64_t attempts = 0, successes = 0, failures = 0;
+  std::optional<double> last;  ///< seconds since 1970
+  std::optional<std::string> last_failure;
+  std::int64_t unhealthy = 0;
+  bool ill = false;
+  std::int64_t well_since = 0;  ///< 0: since the launch
+
+  bool operator==(const RestartMemory&) const = default;
+};
+BOOST_DESCRIBE_STRUCT(RestartMemory, (),
+                      (stage, reason, next, delay, window, attempts, successes, failures, last, last_failure,
+                       unhealthy, ill, well_since))
+
+/// The restarts of one service: its window of attempts, the one that is pending or refused, its health.
 class RestartPolicy {
  public:
-  enum class Stage { idle, pending, trying, refused };
+  using Stage = RestartStage;
 
   /// To be called before each of the following, so that a change of the settings counts at once. `chance`:
   /// a random number from 0 to 1; 0.5 changes nothing.
@@ -91,8 +118,20 @@ class RestartPolicy {
   std::optional<std::string> reconsider(SteadyTime now);
   /// Nothing is wanted any more: forgets what is pending, refused or under way.
   void call_off();
-  /// LIF-94: a start or restart by hand.
+  /// LIF-94: a start or restart by hand, not one that belongs to the boot.
   void started_by_hand();
+
+  /// What there is to know when this program ends without a shutdown.
+  RestartMemory memory() const;
+  /// Grows whenever memory() may have changed.
+  std::uint64_t changes() const noexcept { return changes_; }
+  /// Before anything else: what was known in the earlier run. A request that was pending or refused is held
+  /// until take_up(), and so is an attempt that was under way.
+  void restore(const RestartMemory& memory, SteadyTime now);
+  /// What restore() holds counts again, if restarts are allowed; false: nothing is held, or it was dropped.
+  bool take_up();
+  /// A process of the earlier run goes on, launched at `at`: health goes on where restore() has left it.
+  void adopted(SteadyTime at);
 
   /// Its process was launched: health counts anew.
   void launched(SteadyTime now);
@@ -105,6 +144,7 @@ class RestartPolicy {
   bool checked(std::optional<bool> healthy, SteadyTime now);
 
   Stage stage() const noexcept { return stage_; }
+  bool armed() const noexcept { return rules_.armed; }
   bool allowed() const noexcept { return rules_.armed && rules_.settings.enabled; }
   bool health_counts() const noexcept { return rules_.health_counts; }
   const RestartSettings& settings() const noexcept { return rules_.settings; }
@@ -124,6 +164,8 @@ class RestartPolicy {
   std::optional<SteadyTime> next_check() const;
 
   RestartRules rules_;
+  std::uint64_t changes_ = 0;
+  Stage held_ = Stage::idle;  // until take_up()
   double chance_ = 0.5;
   Stage stage_ = Stage::idle;
   std::string reason_;  // of the request

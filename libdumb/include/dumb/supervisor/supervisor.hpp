@@ -180,6 +180,11 @@ class Supervisor {
   /// The service was stopped, or completed its work (`completed_at`), in an earlier run. Says nothing of one
   /// that runs or was started in this one.
   void leave_at_rest(const std::string& process_name, std::optional<WallTime> completed_at);
+  /// A restart of this service that was pending or refused in the earlier run is so again, once
+  /// restart_rules() allow it. True: it is down, and will be started when its time has come.
+  bool take_up_restart(const std::string& process_name);
+  /// What is known of restarts ends with this run: it ends orderly.
+  void forget();
   /// Lets go of every child, so that another run can take it over: output is not read any more from here on.
   /// Call it after refuse_starts() and end this program soon, by exec or without destroying anything.
   void detach();
@@ -190,7 +195,7 @@ class Supervisor {
   /// Like start(); resolves when post-start is over too and a declared readiness is reached, or the start has
   /// failed (LIF-139). Also fails with timed_out when the readiness was not reached in its time (the service
   /// goes on running), spawn_failed when the process ended and cancelled when it was stopped before.
-  boost::asio::awaitable<Result<void>> start_and_settle(std::string process_name);
+  boost::asio::awaitable<Result<void>> start_and_settle(std::string process_name, Asker asker = Asker::hand);
   /// Resolves when nothing it started is left; at once with already_stopping when a stop is under way. The
   /// first half of a restart is none: that becomes a stop, and the restart ends cancelled.
   boost::asio::awaitable<Result<StopReply>> stop(std::string process_name);
