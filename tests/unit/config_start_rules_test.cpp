@@ -67,6 +67,21 @@ TEST_CASE("numbers of readiness have bounds", "[config][CFG-113]") {
         "readiness/success_threshold");
 }
 
+TEST_CASE("the brackets of an address in a URL of readiness are a pair", "[config][CFG-114]") {
+  for (const char* bad :
+       {"http://[::1/", "http://[/", "http://[]/", "http://::1]/", "http://[::1]x/", "http://a[::1]/"}) {
+    CAPTURE(bad);
+    const std::string block = R"("readiness": {"http": ")" + std::string(bad) + R"("})";
+    CHECK(fault_of(block) ==
+          Fault{"readiness/http", "must be a URL whose IPv6 address stands in a pair of brackets"});
+  }
+  for (const char* good :
+       {"http://[::1]/", "http://[::1]:8080/x", "http://[{host}]:{port}", "http://h/a[1]"}) {
+    CAPTURE(good);
+    CHECK(faults_of(R"("readiness": {"http": ")" + std::string(good) + R"("})").empty());
+  }
+}
+
 TEST_CASE("exactly one way to tell readiness is given, and nothing unknown", "[config][CFG-106][CFG-114]") {
   CHECK(fault_of(R"("readiness": {})") ==
         Fault{"readiness",

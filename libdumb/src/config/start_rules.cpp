@@ -124,7 +124,16 @@ class ReadinessCheck {
     const std::string_view text = value.get_string();
     if (!text::lower(text).starts_with("http://") || text.size() < 8) {
       walk_.fault("must be a URL that begins with http://");
+      return;
     }
+    const std::string_view authority = text.substr(7, text.find_first_of("/?#", 7) - 7);
+    const std::size_t open = authority.find('[');
+    const std::size_t close = authority.find(']');
+    const std::string_view rest = close == std::string_view::npos ? "" : authority.substr(close + 1);
+    const bool bracketed = open == 0 && close > 1 && close != std::string_view::npos &&
+                           (rest.empty() || rest.front() == ':') && rest.find(']') == std::string_view::npos;
+    if ((open != std::string_view::npos || close != std::string_view::npos) && !bracketed)
+      walk_.fault("must be a URL whose IPv6 address stands in a pair of brackets");
   }
   /// The port of `given`, or else the block's.
   void port(const json::object& given) {

@@ -155,7 +155,20 @@ StackOperation Engine::Impl::report(const StackRun& run) const {
   return answer;
 }
 
+namespace {
+
+/// find_operable() would speak of a field that this request does not have.
+Result<void> check_names(const StackRequest& request) {
+  for (const std::string& name : request.process_names) {
+    if (text::blank(name)) return Error(Errc::invalid_argument, "process_names must not hold a blank name");
+  }
+  return {};
+}
+
+}  // namespace
+
 asio::awaitable<Result<StackOperation>> Engine::Impl::up(StackRequest request) {
+  if (const auto checked = check_names(request); !checked) co_return checked.error();
   if (shutting_down) co_return Error(Errc::unavailable, "DUMB is shutting down");
   std::set<std::string> asked;
   for (const std::string& process_name : request.process_names) {
@@ -197,6 +210,7 @@ asio::awaitable<void> Engine::Impl::enable(std::string process_name) {
 }
 
 asio::awaitable<Result<StackOperation>> Engine::Impl::down(StackRequest request) {
+  if (const auto checked = check_names(request); !checked) co_return checked.error();
   if (shutting_down) co_return Error(Errc::unavailable, "DUMB is shutting down");
   std::set<std::string> asked;
   for (const std::string& process_name : request.process_names) {

@@ -227,8 +227,6 @@ void Supervisor::forget() {
 void Supervisor::detach() {
   impl_->shared_.detached = true;
   for (const auto& [name, unit] : impl_->units_) unit->detach();
-  impl_->shared_.memory->write_now();
-  impl_->shared_.memory->close();
   impl_->shared_.logs->detach_all();
 }
 
@@ -294,6 +292,9 @@ void Supervisor::set_file_threshold(std::string_view process_name, Level thresho
 }
 
 void Supervisor::refuse_starts() {
+  // What is called off from here on is so for this run only.
+  impl_->shared_.memory->write_now();
+  impl_->shared_.memory->close();
   impl_->refusing_ = true;
   rules_changed();
 }
