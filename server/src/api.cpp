@@ -55,19 +55,32 @@ void complete(Response& response, const std::string* origin) {
   response.headers.add("Access-Control-Allow-Credentials", "true");
 }
 
-asio::awaitable<Response> Api::answer(Request request) {
+std::optional<std::string> Api::foreign(const Request& request, const std::string* origin) {
   const std::string* named = request.headers.find("Host");
   const std::string* host = request.authority ? &*request.authority : named;
+  // Nearly every request is local by the rules alone; only the others need the configured names.
+  auto refusal = refuse_cross_site(host, origin, {});
+  if (refusal) refusal = refuse_cross_site(host, origin, {engine_.allowed_hosts(), options_.own_name});
+  // While tokens are asked for, they are the protection.
+  if (refusal && engine_.auth().enabled()) refusal.reset();
+  return refusal;
+}
+
+std::variant<Response, std::shared_ptr<engine::Feed>> Api::upgrade(const Request& request) {
+  const auto channel = realtime::channel_of(table_path(request.path));
+  if (!channel) return std::shared_ptr<engine::Feed>();
+  if (const auto refusal = foreign(request, request.headers.find("Origin")))
+    return detail_response(403, *refusal);
+  if (engine_.shutting_down()) return detail_response(503, "DUMB is shutting down.");
+  return engine_.feed(*channel, realtime::parse_request(request.query));
+}
+
+asio::awaitable<Response> Api::answer(Request request) {
   std::optional<std::string> origin;
   if (const std::string* field = request.headers.find("Origin")) origin = *field;
   const std::string* from = origin ? &*origin : nullptr;
   Response response;
-  // Nearly every request is local by the rules alone; only the others need the configured names.
-  std::optional<std::string> refusal = refuse_cross_site(host, from, {});
-  if (refusal) refusal = refuse_cross_site(host, from, {engine_.allowed_hosts(), options_.own_name});
-  // While tokens are asked for, they are the protection.
-  if (refusal && engine_.auth().enabled()) refusal.reset();
-  if (refusal) {
+  if (const auto refusal = foreign(request, from)) {
     response = detail_response(403, *refusal);
     from = nullptr;
   } else if (is_preflight(request)) {
@@ -92,6 +105,11 @@ std::optional<Error> Api::identify(const Route& route, Request& request) {
 
 asio::awaitable<Response> Api::dispatch(Request request) {
   const RouteTable::Match match = table_.match(request.method, request.path);
+  if (match.allow.empty() && realtime::channel_of(table_path(request.path))) {
+    Response response = detail_response(426, "This is a live channel; it speaks WebSocket.");
+    response.headers.add("Upgrade", "websocket");
+    co_return response;
+  }
   if (match.allow.empty()) co_return detail_response(404, "Not Found");
   if (match.route == nullptr) {
     Response response = detail_response(405, "Method Not Allowed");

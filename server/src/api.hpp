@@ -3,7 +3,10 @@
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <dumb/engine/engine.hpp>
+#include <memory>
+#include <optional>
 #include <string>
+#include <variant>
 
 #include "cross_site.hpp"
 #include "route.hpp"
@@ -23,10 +26,15 @@ class Api {
 
   /// Always answers; what a handler throws becomes a logged 500. For HEAD the body is that of GET.
   boost::asio::awaitable<Response> answer(Request request);
+  /// A request to speak WebSocket: the live channel it names, or why not. An empty pointer: answer() is for
+  /// it, as for any other.
+  std::variant<Response, std::shared_ptr<engine::Feed>> upgrade(const Request& request);
   const RouteTable& table() const noexcept { return table_; }
 
  private:
   boost::asio::awaitable<Response> dispatch(Request request);
+  /// Why a page of this origin may not ask; nullopt when it may.
+  std::optional<std::string> foreign(const Request& request, const std::string* origin);
   /// Notes who asks; or why the route is not for them (API-66 to API-68).
   std::optional<Error> identify(const Route& route, Request& request);
 

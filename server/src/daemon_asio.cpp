@@ -57,6 +57,7 @@ class Daemon {
         signals_(context, SIGTERM, SIGINT, SIGHUP),
         handover_(context),
         settled_(context) {
+    http_.set_upgrader([this](const Request& request) { return api_.upgrade(request); });
     signals_.add(SIGUSR2);
     let_signals_in();
     engine_.auth();  // opens the user store

@@ -13,15 +13,19 @@
 #include <boost/beast/http/string_body.hpp>
 #include <ctime>
 #include <optional>
+#include <variant>
 
 #include "answers.hpp"
 #include "http_core_asio.hpp"
+#include "socket_deadline_asio.hpp"
+#include "websocket_asio.hpp"
 
 namespace dumb::server {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
+namespace websocket = boost::beast::websocket;
 using boost::system::error_code;
 
 namespace {
@@ -45,71 +49,6 @@ const std::string& http_date() {
   return text;
 }
 
-/// Ends a socket's operations when they take too long. It leaves the socket able to send a last answer after
-/// a late read, which a Beast stream's own timeout would not. Setting a later time costs no timer operation:
-/// the timer finds out when it wakes.
-class Deadline {
- public:
-  enum class Late { stop_reading, close };
-
-  explicit Deadline(asio::ip::tcp::socket& socket)
-      : state_(std::make_shared<State>(State{asio::steady_timer(socket.get_executor()), &socket})) {}
-  ~Deadline() {
-    state_->socket = nullptr;
-    state_->timer.cancel();
-  }
-  Deadline(const Deadline&) = delete;
-  Deadline& operator=(const Deadline&) = delete;
-
-  void arm(std::chrono::milliseconds limit, Late late) {
-    state_->passed = false;
-    state_->late = late;
-    state_->due = Clock::now() + limit;
-    if (!state_->wakes_at || *state_->wakes_at > *state_->due) wait(state_);
-  }
-  void disarm() { state_->due.reset(); }
-  bool passed() const noexcept { return state_->passed; }
-
- private:
-  using Clock = asio::steady_timer::clock_type;
-
-  struct State {
-    asio::steady_timer timer;
-    asio::ip::tcp::socket* socket;                // null when the connection is gone
-    std::optional<Clock::time_point> due{};       // nullopt: nothing is timed
-    std::optional<Clock::time_point> wakes_at{};  // of the timer; nullopt: nobody waits
-    Late late = Late::close;
-    bool passed = false;
-  };
-
-  static void wait(const std::shared_ptr<State>& state) {
-    state->wakes_at = state->due;
-    state->timer.expires_at(*state->due);
-    state->timer.async_wait([state](const error_code& error) {
-      if (error || state->socket == nullptr) return;
-      state->wakes_at.reset();
-      if (!state->due) return;
-      if (Clock::now() < *state->due) return wait(state);
-      expire(*state);
-    });
-  }
-
-  static void expire(State& state) {
-    state.due.reset();
-    state.passed = true;
-    error_code ignored;
-    if (state.late == Late::close) {
-      state.socket->close(ignored);
-    } else {
-      // The shutdown catches a composed read that is between two of its steps.
-      state.socket->shutdown(asio::ip::tcp::socket::shutdown_receive, ignored);
-      state.socket->cancel(ignored);
-    }
-  }
-
-  std::shared_ptr<State> state_;  // shared with a wait that may complete late
-};
-
 /// One client. Reads requests one after the other; lives in the frame of run().
 class Connection {
  public:
@@ -119,7 +58,7 @@ class Connection {
         limits_(core_.limits),
         handle_(handle),
         socket_(std::move(socket)),
-        deadline_(socket_),
+        deadline_(std::make_unique<Deadline>(socket_)),
         watch_(std::make_shared<Watch>(Watch{this})) {
     error_code error;
     socket_.set_option(asio::ip::tcp::no_delay(true), error);
@@ -131,8 +70,7 @@ class Connection {
   }
   ~Connection() {
     watch_->connection = nullptr;
-    handle_.close = [] {};
-    handle_.watch = [] {};
+    handle_.close = handle_.leave = handle_.watch = [] {};
   }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -192,7 +130,7 @@ class Connection {
       auto reading = read_request(parser);
       error = co_await std::move(reading);
     }
-    deadline_.disarm();
+    deadline_->disarm();
     handle_.busy = true;
     handle_.met = false;
     handle_.watched = false;
@@ -204,8 +142,22 @@ class Connection {
     }
     keep_alive_ = parser.get().keep_alive();
     head_only_ = parser.get().method() == http::verb::head;
-    auto answering = answer(parser.release());
-    Response response = co_await std::move(answering);
+    auto message = parser.release();
+    const bool wants_socket = core_.upgrader && websocket::is_upgrade(message) && buffer_.size() == 0;
+    if (wants_socket) head_ = message;
+    auto request = request_of(message);
+    Response response;
+    if (auto* refusal = std::get_if<Response>(&request)) {
+      response = std::move(*refusal);
+    } else {
+      auto answering = answer(std::get<Request>(std::move(request)), wants_socket);
+      response = co_await std::move(answering);
+    }
+    if (feed_) {
+      auto serving = serve_socket();
+      co_await std::move(serving);
+      co_return false;
+    }
     const std::string text = text_of(response);
     std::size_t done = 0;
     const error_code failed = write_at_once(text, done);
@@ -222,7 +174,7 @@ class Connection {
   /// Waits for the first byte of a request.
   asio::awaitable<bool> wait_for_bytes() {
     if (buffer_.size() > 0) co_return true;
-    deadline_.arm(first_ ? limits_.header_time : limits_.idle_time, Deadline::Late::close);
+    deadline_->arm(first_ ? limits_.header_time : limits_.idle_time, Deadline::Late::close);
     first_ = false;
     const auto space = buffer_.prepare(4096);
     const auto [error, count] = co_await socket_.async_read_some(space, token);
@@ -240,7 +192,7 @@ class Connection {
   }
 
   asio::awaitable<error_code> read_request(Parser& parser) {
-    deadline_.arm(limits_.header_time, Deadline::Late::stop_reading);
+    deadline_->arm(limits_.header_time, Deadline::Late::stop_reading);
     if (!parser.is_header_done()) {
       const auto [head_error, head_size] = co_await http::async_read_header(socket_, buffer_, parser, token);
       if (head_error) co_return head_error;
@@ -252,12 +204,13 @@ class Connection {
       const auto [error, count] = co_await asio::async_write(socket_, bytes, token);
       if (error) co_return error;
     }
-    deadline_.arm(limits_.body_time, Deadline::Late::stop_reading);
+    deadline_->arm(limits_.body_time, Deadline::Late::stop_reading);
     const auto [body_error, body_size] = co_await http::async_read(socket_, buffer_, parser, token);
     co_return body_error;
   }
 
-  asio::awaitable<Response> answer(http::request<http::string_body> message) {
+  /// The request as routes see it, or why it is none.
+  std::variant<Request, Response> request_of(http::request<http::string_body>& message) const {
     const Target target = parse_target({message.target().data(), message.target().size()});
     Request request;
     request.method = std::string(message.method_string());
@@ -269,13 +222,40 @@ class Connection {
     request.peer = peer_;
     const std::size_t hosts = request.headers.count("Host");
     if (hosts > 1 || (hosts == 0 && message.version() >= 11)) {
-      co_return detail_response(400, "The request needs exactly one Host field.");
+      return detail_response(400, "The request needs exactly one Host field.");
     }
-    if (target.query.size() > limits_.query_bytes) co_return detail_response(414, "The query is too long.");
+    if (target.query.size() > limits_.query_bytes) return detail_response(414, "The query is too long.");
     request.query = parse_query(target.query);
+    return request;
+  }
+
+  /// Notes the feed to serve when that is the answer.
+  asio::awaitable<Response> answer(Request request, bool wants_socket) {
+    if (wants_socket) {
+      auto upgraded = core_.upgrader(request);
+      if (auto* refusal = std::get_if<Response>(&upgraded)) co_return std::move(*refusal);
+      feed_ = std::get<std::shared_ptr<engine::Feed>>(std::move(upgraded));
+      if (feed_) co_return Response();
+    }
     auto running = core_.handler(std::move(request));
     Response response = co_await std::move(running);
     co_return response;
+  }
+
+  /// Serves a live channel until either side ends it.
+  asio::awaitable<void> serve_socket() {
+    handle_.watched = true;
+    deadline_.reset();
+    const auto over = std::make_shared<asio::steady_timer>(core_.executor);
+    over->expires_at(asio::steady_timer::time_point::max());
+    const auto session = std::make_shared<WebSocketSession>(std::move(socket_), std::move(feed_),
+                                                            limits_.socket, [over] { over->cancel(); });
+    handle_.close = [session] { session->drop(); };
+    handle_.leave = [session] { session->leave(); };
+    session->start(std::move(head_));
+    co_await over->async_wait(token);
+    handle_.close = handle_.leave = [] {};
+    session->drop();
   }
 
   /// Answers what could not be read, if anybody is there to read it.
@@ -286,7 +266,7 @@ class Connection {
     } else if (error == http::error::header_limit || error == http::error::buffer_overflow) {
       response = long_query() ? detail_response(414, "The query is too long.")
                               : detail_response(431, "The header fields are too large.");
-    } else if (deadline_.passed()) {
+    } else if (deadline_->passed()) {
       response = detail_response(408, "The request did not arrive in time.");
     } else if (error.category() == make_error_code(http::error::bad_method).category() &&
                error != http::error::end_of_stream && error != http::error::partial_message) {
@@ -332,9 +312,9 @@ class Connection {
   asio::awaitable<bool> write_rest(const std::string& text, std::size_t done) {
     error_code error = write_at_once(text, done);
     while (error == asio::error::would_block) {
-      deadline_.arm(limits_.write_time, Deadline::Late::close);
+      deadline_->arm(limits_.write_time, Deadline::Late::close);
       const auto [late] = co_await socket_.async_wait(asio::ip::tcp::socket::wait_write, token);
-      deadline_.disarm();
+      deadline_->disarm();
       error = late ? late : write_at_once(text, done);
     }
     co_return !error;
@@ -345,7 +325,7 @@ class Connection {
   asio::awaitable<void> drain() {
     error_code ignored;
     socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
-    deadline_.arm(limits_.stop_time, Deadline::Late::close);
+    deadline_->arm(limits_.stop_time, Deadline::Late::close);
     std::size_t left = 16U << 20U;
     for (;;) {
       buffer_.clear();
@@ -361,9 +341,11 @@ class Connection {
   const Limits& limits_;
   ConnectionHandle& handle_;
   asio::ip::tcp::socket socket_;
-  Deadline deadline_;
-  std::shared_ptr<Watch> watch_;  // shared with a wait that may complete late
+  std::unique_ptr<Deadline> deadline_;  // null once the socket is a live channel's
+  std::shared_ptr<Watch> watch_;        // shared with a wait that may complete late
   beast::flat_buffer buffer_;
+  std::shared_ptr<engine::Feed> feed_;     // to be served from now on
+  http::request<http::string_body> head_;  // of the request for it
   std::string peer_;
   bool first_ = true;
   bool keep_alive_ = true;

@@ -12,10 +12,11 @@ namespace dumb::server {
 /// A connection as its server sees it; the rest lives in the connection's coroutine.
 struct ConnectionHandle {
   boost::asio::cancellation_signal cancel;
-  std::function<void()> close;  ///< closes the socket
-  std::function<void()> watch;  ///< finds out when the client leaves during the present request
-  bool busy = false;            ///< between the end of reading a request and the end of writing its answer
-  bool met = false;             ///< the present request was running at an earlier look round
+  std::function<void()> close;          ///< closes the socket
+  std::function<void()> leave = [] {};  ///< a live channel: says goodbye
+  std::function<void()> watch;          ///< finds out when the client leaves during the present request
+  bool busy = false;  ///< between the end of reading a request and the end of writing its answer
+  bool met = false;   ///< the present request was running at an earlier look round
   bool watched = false;
 };
 
@@ -31,6 +32,7 @@ struct HttpServer::Core {
 
   boost::asio::any_io_executor executor;
   Handler handler;
+  Upgrader upgrader;
   Limits limits;
   Log& log;
   boost::asio::ip::tcp::acceptor acceptor;

@@ -8,13 +8,25 @@
 #include <dumb/base/log.hpp>
 #include <dumb/base/result.hpp>
 #include <dumb/base/unique_fd.hpp>
+#include <dumb/engine/feed.hpp>
 #include <functional>
 #include <memory>
 #include <string>
+#include <variant>
 
 #include "message.hpp"
 
 namespace dumb::server {
+
+/// Bounds of a live channel's connection (UI-84 to UI-87).
+struct SocketLimits {
+  std::size_t message_bytes = 64U << 10U;        ///< of the client's; 1009 above, however many fragments
+  std::chrono::milliseconds ping_after{20'000};  ///< without anything from the client
+  std::chrono::milliseconds silence{60'000};     ///< after which it is taken to be gone
+  std::chrono::milliseconds stall{30'000};       ///< in which it takes no byte while data waits
+  std::chrono::milliseconds look_every{5'000};   ///< at all of these and at the client's right to be there
+  std::chrono::milliseconds goodbye{2'000};      ///< for the client's part of closing
+};
 
 /// Bounds of what a client may send and how long it may take.
 struct Limits {
@@ -29,6 +41,7 @@ struct Limits {
   std::chrono::milliseconds stop_time{2'000};    ///< for requests that run when the server stops (LIF-77)
   std::chrono::milliseconds watch_after{
       100};  ///< a request this old, or twice, hears of its client's leaving
+  SocketLimits socket{};
 };
 
 /// HTTP/1.1 on one listening socket: reads requests, hands each to a handler, writes its answer. Keep-alive
@@ -39,6 +52,8 @@ struct Limits {
 class HttpServer {
  public:
   using Handler = std::function<boost::asio::awaitable<Response>(Request)>;
+  /// What becomes of a request to speak WebSocket: a feed to serve, or an answer as to any other request.
+  using Upgrader = std::function<std::variant<Response, std::shared_ptr<engine::Feed>>(const Request&)>;
 
   struct Statistics {
     std::size_t open = 0;  ///< connections now
@@ -50,6 +65,9 @@ class HttpServer {
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
+
+  /// Without one, requests to speak WebSocket are handled as any other.
+  void set_upgrader(Upgrader upgrader);
 
   /// Listens on an address or name and accepts from now on; port 0 takes a free one. Blocks for a name that
   /// has to be resolved. Fails with a sentence that names address and cause.

@@ -161,6 +161,10 @@ HttpServer::~HttpServer() {
   core_->round.cancel();
 }
 
+void HttpServer::set_upgrader(Upgrader upgrader) {
+  core_->upgrader = std::move(upgrader);
+}
+
 Result<void> HttpServer::listen(const std::string& host, std::uint16_t port) {
   const auto endpoint = resolve(core_->executor, host, port);
   if (!endpoint) return endpoint.error();
@@ -216,6 +220,7 @@ UniqueFd HttpServer::release() {
 asio::awaitable<void> HttpServer::finish(std::chrono::milliseconds limit) {
   const auto core = core_;
   core->draining = true;
+  for (const ConnectionHandle& connection : core->connections) connection.leave();
   auto answering = wait_until_empty(core, limit);
   co_await std::move(answering);
   core->stopping = true;
@@ -249,6 +254,7 @@ asio::awaitable<void> HttpServer::stop() {
   boost::system::error_code ignored;
   core->acceptor.close(ignored);
   for (const ConnectionHandle& connection : core->connections) {
+    connection.leave();
     if (!connection.busy) connection.close();
   }
   auto ending = wait_until_empty(core, core->limits.stop_time);

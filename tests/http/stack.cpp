@@ -25,7 +25,7 @@ json::object child_block(std::string_view process_name, const std::vector<std::s
 }
 
 Stack::Stack(const json::object& services, const std::vector<std::string>& allowed_hosts,
-             const json::object& catalog) {
+             const json::object& catalog, server::Limits limits) {
   json::object document;
   json::object& dumb = document["dumb"].emplace_object();
   dumb["frontend"].emplace_object()["enabled"] = false;
@@ -38,7 +38,7 @@ Stack::Stack(const json::object& services, const std::vector<std::string>& allow
   write_text(root_ / "config/dumb_config.json", jsonx::print(document));
   // Services run as another user when the tests run as root.
   std::filesystem::permissions(root_.path(), std::filesystem::perms(0755));
-  loop_.run([this, overlaid = !catalog.empty()] {
+  loop_.run([this, limits, overlaid = !catalog.empty()] {
     engine::Options options;
     if (overlaid) options.catalog_directory = "/catalog";
     options.root = Root(root_.path());
@@ -50,8 +50,8 @@ Stack::Stack(const json::object& services, const std::vector<std::string>& allow
     api_ = std::make_unique<server::Api>(*engine_, server::ApiOptions{});
     http_ = std::make_unique<server::HttpServer>(
         loop_.context().get_executor(),
-        [this](server::Request request) { return api_->answer(std::move(request)); }, server::Limits{},
-        engine_->log());
+        [this](server::Request request) { return api_->answer(std::move(request)); }, limits, engine_->log());
+    http_->set_upgrader([this](const server::Request& request) { return api_->upgrade(request); });
     const auto listening = http_->listen("127.0.0.1", 0);
     if (!listening) throw std::runtime_error(listening.error().to_string());
     port_ = http_->port();
@@ -72,6 +72,10 @@ server::HttpServer::Statistics Stack::statistics() {
   server::HttpServer::Statistics out;
   loop_.run([&] { out = http_->statistics(); });
   return out;
+}
+
+void Stack::stop_serving() {
+  loop_.await([this] { return http_->stop(); });
 }
 
 void Stack::begin_shutdown() {

@@ -25,11 +25,13 @@ class Stack {
   /// `services`: further top-level members of the configuration, by key. `catalog`: services that replace
   /// those of the catalogue, by key.
   explicit Stack(const json::object& services, const std::vector<std::string>& allowed_hosts = {},
-                 const json::object& catalog = {});
+                 const json::object& catalog = {}, server::Limits limits = {});
   ~Stack();
 
   int port() const { return port_; }
   server::HttpServer::Statistics statistics();
+  /// Returns when the listener has ended all connections.
+  void stop_serving();
   Loop& loop() { return loop_; }
   engine::Engine& engine() { return *engine_; }
   const std::vector<server::Route>& routes() const { return api_->table().routes(); }

@@ -16,14 +16,7 @@ namespace dumb::engine {
 namespace {
 
 constexpr auto token = asio::as_tuple(asio::use_awaitable);
-constexpr auto verdict_age = std::chrono::seconds(2);  // LIF-87
 constexpr auto probe_limit = std::chrono::milliseconds(1500);
-
-/// The repair run of Plex is no process; it is looked up by these names (LIF-82).
-bool is_repair(std::string_view name) {
-  const std::string folded = text::fold(name);
-  return folded == "plexdbrepair" || folded == "dbrepair";
-}
 
 bool repair_enabled(const config::Snapshot& config) {
   const json::value* enabled = jsonx::find(config.effective(), {"plex", "dbrepair", "enabled"});

@@ -8,6 +8,7 @@
 #include <dumb/base/text.hpp>
 #include <string>
 
+#include "engine/feeds.hpp"
 #include "engine/impl.hpp"
 #include "engine/link_service.hpp"
 
@@ -36,6 +37,7 @@ std::optional<std::string> Engine::Impl::redacted(const std::string& reason) con
 void Engine::Impl::entered(const supervisor::ServiceInfo& at) {
   if (at.state == supervisor::State::running && links) links->backups().service_started(at.process_name);
   note_onboarding(at);
+  feeds->changed();
   EnteredState now;
   now.process_name = at.process_name;
   now.state = std::string(codec::enum_name(at.state));

@@ -15,6 +15,7 @@
 #include <dumb/base/text.hpp>
 #include <thread>
 
+#include "engine/feeds.hpp"
 #include "engine/link_service.hpp"
 #include "engine/run_lock.hpp"
 
@@ -117,9 +118,11 @@ Engine::Impl::Impl(asio::io_context& io, Options opened, catalog::Catalog known,
       runs(io, supervisor, log, background, run_hooks()) {
   log.set_secrets(manager->secret_values());
   links = make_links();
+  feeds = make_feeds();
   update_service = make_updates();
   manager->on_change([this](const std::vector<JsonPath>&) {
     links->backups().follow_config();
+    feeds->changed();
     configure_logs();
     follow_log_levels();
     events.move_to(event_file());
@@ -143,6 +146,7 @@ setup::VersionOptions Engine::Impl::version_options() {
 }
 
 Engine::Impl::~Impl() {
+  feeds->close();
   host_stop = true;
   workers.stop();
   mount_workers.stop();
@@ -288,16 +292,19 @@ bool Engine::shutting_down() const {
 }
 
 auth::Service& Engine::auth() {
-  if (impl_->accounts) return *impl_->accounts;
+  return impl_->auth();
+}
+
+auth::Service& Engine::Impl::auth() {
+  if (accounts) return *accounts;
   std::vector<std::string> complaints;
-  auth::Options options;
-  options.file = root().map("/config/users.json");
-  options.rules = auth::token_rules(impl_->manager->environment(), complaints);
-  for (const std::string& complaint : complaints) log().warning(complaint);
-  impl_->accounts =
-      std::make_unique<auth::Service>(get_executor(), impl_->workers, log(), std::move(options));
-  impl_->accounts->open();
-  return *impl_->accounts;
+  auth::Options wanted;
+  wanted.file = root().map("/config/users.json");
+  wanted.rules = auth::token_rules(manager->environment(), complaints);
+  for (const std::string& complaint : complaints) log.warning(complaint);
+  accounts = std::make_unique<auth::Service>(context.get_executor(), workers, log, std::move(wanted));
+  accounts->open();
+  return *accounts;
 }
 
 std::vector<std::string> Engine::allowed_hosts() const {

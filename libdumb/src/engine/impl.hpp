@@ -43,8 +43,10 @@ namespace dumb::engine {
 
 namespace asio = boost::asio;
 struct FfprobeWatch;
+class FeedHub;
 class LinkService;
 class UpdateService;
+struct LiveEntry;
 struct BackupSettings;
 
 /// Phases of LIF-31 that this process goes through.
@@ -59,6 +61,12 @@ enum class Phase {
 };
 BOOST_DESCRIBE_ENUM(Phase, initializing, preinstalling, starting_services, stabilizing, ready, degraded,
                     shutting_down)
+
+/// How long the verdict on a service's health stands (LIF-87).
+inline constexpr std::chrono::seconds verdict_age{2};
+
+/// The repair run of Plex is no process; it is looked up by these names (LIF-82).
+bool is_repair(std::string_view name);
 
 /// Why a service that declares its readiness is not ready.
 std::string readiness_text(const supervisor::ServiceInfo& info);
@@ -231,6 +239,15 @@ class Engine::Impl final : public supervisor::ServiceSource {
   asio::awaitable<std::optional<std::string>> version_of(config::BlockRef ref);
   asio::awaitable<Result<LogChunk>> logs(LogQuery query);
 
+  auth::Service& auth();
+
+  // Live channels (live.cpp)
+  std::shared_ptr<FeedHub> make_feeds();
+  std::string live_status(bool health);
+  LiveEntry live_entry(const std::string& process_name, const graph::ProcessStates& states) const;
+  void judge_health(LiveEntry& entry, const supervisor::ServiceInfo& info) const;
+  void renew_verdict(const std::string& process_name);
+
   // Updates (updates.cpp)
   std::shared_ptr<UpdateService> make_updates();
 
@@ -357,6 +374,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   bool run_files_pending = false;                           // something changed since they were written
   bool run_files_writing = false;
   Resting resting;  // as written for the next run
+  std::shared_ptr<FeedHub> feeds;
   std::unique_ptr<LinkService> links;
   std::unique_ptr<auth::Service> accounts;  // opened when it is first asked for
 

@@ -64,6 +64,11 @@ asio::awaitable<std::optional<std::string>> ask_plex(std::int64_t port, std::str
 
 }  // namespace
 
+bool is_repair(std::string_view name) {
+  const std::string folded = text::fold(name);
+  return folded == "plexdbrepair" || folded == "dbrepair";
+}
+
 /// While it lives a repair is under way: visible, and no start of Plex gets past its beginning.
 class Engine::Impl::Repairing {
  public:

@@ -8,6 +8,7 @@
 #include <dumb/base/result.hpp>
 #include <dumb/base/root.hpp>
 #include <dumb/config/manager.hpp>
+#include <dumb/engine/feed.hpp>
 #include <dumb/engine/symlinks.hpp>
 #include <dumb/engine/types.hpp>
 #include <dumb/engine/updates.hpp>
@@ -15,6 +16,7 @@
 #include <dumb/onboarding/listings.hpp>
 #include <dumb/onboarding/reply.hpp>
 #include <dumb/onboarding/request.hpp>
+#include <dumb/realtime/request.hpp>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -144,6 +146,8 @@ class Engine {
   /// ends that.
   boost::asio::awaitable<Result<EventList>> events(EventQuery query);
   boost::asio::awaitable<Result<LogChunk>> logs(LogQuery query);
+  /// One client's part in a live channel. Null for a channel this build does not have.
+  std::shared_ptr<Feed> feed(realtime::Channel channel, realtime::Request request);
   /// The whole effective document, or one block (CFG-71).
   Result<json::object> config_of(std::optional<std::string> process_name) const;
   /// CFG-72, CFG-82 to CFG-88; the reply as described there.
