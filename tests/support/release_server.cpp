@@ -151,6 +151,16 @@ void ReleaseServer::converse(int fd) {
       seen.headers[text::lower(lines[i].substr(0, colon))] =
           text::trim(std::string_view(lines[i]).substr(colon + 1));
   }
+  seen.body = text.substr(text.find("\r\n\r\n") + 4);
+  const std::size_t length =
+      static_cast<std::size_t>(text::to_int(seen.headers["content-length"]).value_or(0));
+  while (seen.body.size() < length) {
+    pollfd wait[2] = {{fd, POLLIN, 0}, {wake_.get(), POLLIN, 0}};
+    if (::poll(wait, 2, 20'000) < 1 || wait[1].revents != 0) return;
+    const ssize_t got = ::recv(fd, block, sizeof block, 0);
+    if (got <= 0) return;
+    seen.body.append(block, static_cast<std::size_t>(got));
+  }
   Said said = answer(seen);
   if (said.delay_ms > 0) {
     pollfd wait{wake_.get(), POLLIN, 0};

@@ -13,7 +13,8 @@ namespace dumb::test {
 /// A request as it arrived.
 struct Seen {
   std::string method, target;
-  std::map<std::string, std::string> headers;  ///< names in lower case
+  std::map<std::string, std::string> headers{};  ///< names in lower case
+  std::string body{};
 };
 
 /// What the server says to one request.

@@ -4,9 +4,11 @@
 #include <dumb/setup/install.hpp>
 #include <dumb/setup/setup.hpp>
 
+#include "setup/api_asio.hpp"
 #include "setup/phase_asio.hpp"
 #include "setup/postgres.hpp"
 #include "setup/rclone.hpp"
+#include "setup/templates.hpp"
 
 /// The interpreter: runs a step list over one service's block.
 ///
@@ -85,6 +87,10 @@ Task<StepResult> awaited_step(RunPtr run, json::object step, std::string kind) {
   }
   if (kind == "build") {
     const auto done = co_await step_build(run, std::move(step));
+    co_return done;
+  }
+  if (kind == "http") {
+    const auto done = co_await step_http(run, std::move(step));
     co_return done;
   }
   co_return failure(Failure::not_installed, fmt::format("this build cannot perform steps of type {}", kind));
@@ -174,6 +180,11 @@ Task<Result<json::object>> install_first(Context context) {
   co_return json::object();
 }
 
+/// Services whose instances begin as copies of one below /<key>/default (SVC-207).
+bool has_template_directories(std::string_view key) {
+  return key == "seerr" || key == "huntarr" || key == "profilarr";
+}
+
 /// What a service needs before its steps, beyond what data can say.
 Task<Result<void>> prepare(RunPtr run, Phase phase) {
   if (run->service.key == "postgres") {
@@ -184,7 +195,25 @@ Task<Result<void>> prepare(RunPtr run, Phase phase) {
     run->hands_off = run->facts.service_running(run->name());
     co_return check_rclone(run->scope.own());
   }
+  if (phase == Phase::configure && has_template_directories(run->service.key)) {
+    for (auto& [name, value] : own_directories(run->scope.own(), run->service.key))
+      assign_member(*run, name, std::move(value), true);
+  }
   co_return Result<void>();
+}
+
+/// Paths of the command that hold a pattern, as they are on this disk (SVC-125).
+void resolve_patterns(Run& run) {
+  const json::value* command = run.outcome.generated.if_contains("command");
+  if (command == nullptr || !command->is_array()) return;
+  json::array words;
+  for (const json::value& word : command->get_array()) {
+    const std::string text = text_of(word);
+    const bool pattern = text.starts_with('/') && text.find('*') != std::string::npos;
+    const auto found = pattern ? glob(run.scope.map(text, text)) : std::vector<std::filesystem::path>();
+    words.emplace_back(found.empty() ? text : run.context.root.unmap(found.back()).native());
+  }
+  run.outcome.generated["command"] = std::move(words);
 }
 
 /// What a service's command and waits become after its steps (SVC-116, SVC-136).
@@ -202,6 +231,7 @@ Result<void> finish(Run& run) {
     if (!remote) return remote.error();
     run.outcome.generated["wait_for_url"] = remote_wait(*remote);
   }
+  if (run.service.key == "pgadmin") resolve_patterns(run);
   return {};
 }
 

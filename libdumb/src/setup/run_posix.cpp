@@ -8,7 +8,11 @@
 #include <dumb/base/text.hpp>
 #include <dumb/config/secrets.hpp>
 
+#include "setup/decypharr.hpp"
 #include "setup/rclone.hpp"
+#include "setup/riven.hpp"
+#include "setup/templates.hpp"
+#include "setup/version_posix.hpp"
 
 namespace dumb::setup {
 namespace {
@@ -41,12 +45,23 @@ Failure kind_of(int number) {
 
 /// Values of models that this build does not compute: using one is a failure, never a blank.
 void refuse_missing_models(Scope& scope) {
-  for (const char* name : {"riven.env", "riven.rclone_path", "riven.api_key", "provider_mounts", "tree",
-                           "os_id", "os_codename", "version"}) {
+  for (const char* name : {"tree", "os_id", "os_codename"}) {
     scope.values[name] = [name]() -> Result<json::value> {
       return failure(Failure::not_installed, fmt::format("this build cannot compute {{{}}}", name));
     };
   }
+}
+
+/// The version that stands in a file, as after an install; blank when it does not.
+std::string installed_version(const Run& run) {
+  const json::object& block = run.scope.own();
+  const version::Scope where{&run.service, &block, run.context.block.instance, {}};
+  for (const version::Source& source : version::plan(where)) {
+    if (!version::is_file(source)) continue;
+    const auto found = version::read_file(source, run.context.root, {});
+    if (found.version) return *found.version;
+  }
+  return {};
 }
 
 }  // namespace
@@ -58,6 +73,12 @@ Run::Run(Context given)
       scope(context, service, facts) {
   refuse_missing_models(scope);
   add_rclone_models(scope);
+  add_decypharr_models(scope);
+  add_riven_models(scope);
+  add_small_models(scope);
+  scope.values["version"] = [this]() -> Result<json::value> {
+    return json::value(json::string(installed_version(*this)));
+  };
   scope.values["postgres.passfile"] = [this]() -> Result<json::value> {
     const auto path = facts.postgres_passfile();
     if (!path) return path.error();
@@ -121,7 +142,7 @@ std::optional<StepResult> blocking_step(std::string_view kind, Run& run, const j
   // A running service's files and mounts stay as they are; what only computes still does.
   const bool disk = kind == "mkdir" || kind == "own" || kind == "copy" || kind == "symlink" ||
                     kind == "remove" || kind == "unmount" || kind == "render" || kind == "edit" ||
-                    kind == "patch";
+                    kind == "patch" || kind == "traefik-ui";
   if (disk && run.hands_off) return Effect::none;
   if (kind == "mkdir") return step_mkdir(run, step);
   if (kind == "own") return step_own(run, step, stop);
@@ -139,6 +160,7 @@ std::optional<StepResult> blocking_step(std::string_view kind, Run& run, const j
   if (kind == "capture") return step_capture(run, step);
   if (kind == "launch") return step_launch(run, step);
   if (kind == "patch") return step_patch(run, step);
+  if (kind == "traefik-ui") return step_traefik_ui(run, step);
   return std::nullopt;
 }
 

@@ -94,6 +94,7 @@ StepResult step_obscure(Run& run, const json::object& step);
 StepResult step_capture(Run& run, const json::object& step);
 StepResult step_launch(Run& run, const json::object& step);
 StepResult step_patch(Run& run, const json::object& step);
+StepResult step_traefik_ui(Run& run, const json::object& step);
 
 /// Runs one step that only blocks; nullopt when `kind` is not one of these.
 std::optional<StepResult> blocking_step(std::string_view kind, Run& run, const json::object& step,

@@ -3,15 +3,21 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cerrno>
 #include <dumb/base/text.hpp>
 #include <dumb/base/unique_fd.hpp>
 
+#include "setup/decypharr.hpp"
 #include "setup/edits.hpp"
 #include "setup/postgres.hpp"
 #include "setup/rclone.hpp"
+#include "setup/riven.hpp"
 #include "setup/run_posix.hpp"
+#include "setup/templates.hpp"
+#include "setup/traefik.hpp"
+#include "setup/xml.hpp"
 #include "setup/zurg.hpp"
 
 /// Steps that write whole files or edit them: render, edit.
@@ -60,6 +66,37 @@ StepResult write(Run& run, const fs::path& path, const std::string& text, const 
   return Effect::changed;
 }
 
+Result<std::string> rendered_nzbdav(Run& run) {
+  const auto member = [&](std::string_view name, const std::string& otherwise) {
+    const std::string given = jsonx::text_at(run.scope.own(), name);
+    return run.scope.mapped(text::blank(given) ? otherwise : given);
+  };
+  const std::string directory = jsonx::text_at(run.scope.own(), "config_dir");
+  auto projects = glob(run.scope.mapped(directory) / "backend/*.csproj");
+  // The one named NzbWebDAV, else the shortest path (SVC-171).
+  std::stable_sort(projects.begin(), projects.end(), [](const fs::path& a, const fs::path& b) {
+    const bool named_a = a.stem() == "NzbWebDAV";
+    const bool named_b = b.stem() == "NzbWebDAV";
+    return named_a != named_b ? named_a : a.native().size() < b.native().size();
+  });
+  NzbdavProgram program;
+  program.output = member("backend_output_dir", directory + "/app");
+  program.project = projects.empty() ? "NzbWebDAV" : projects.front().stem().native();
+  program.executable = run.facts.executable(fs::path(program.output) / program.project);
+  const fs::path frontend = run.scope.mapped(directory) / "frontend";
+  if (run.facts.exists(frontend / "dist-node/server.js")) program.frontend = frontend;
+  return nzbdav_start(program);
+}
+
+Result<std::string> rendered_pgadmin(Run& run) {
+  const json::object* postgres = run.scope.block_of("postgres");
+  if (postgres == nullptr) return failure(Failure::missing_field, "there is no postgres section");
+  std::string tools = "/usr/bin";
+  if (const auto psql = run.facts.tool("psql")) tools = psql->parent_path();
+  return pgadmin_config(run.scope.own(), *postgres,
+                        run.scope.mapped(jsonx::text_at(run.scope.own(), "config_dir")).native(), tools);
+}
+
 Result<std::string> rendered(Run& run, const json::object& step) {
   if (const json::value* content = step.if_contains("content")) {
     const auto value = run.scope.expand(*content);
@@ -69,6 +106,15 @@ Result<std::string> rendered(Run& run, const json::object& step) {
   const std::string model = jsonx::string_at(step, "template");
   if (model == "postgresql-conf") return pg::new_configuration(run.scope.own());
   if (model == "zurg-config") return new_zurg_config(run.scope.own());
+  if (model == "traefik-static") return yaml_document(traefik_static(run.scope));
+  if (model == "nzbdav-start") return rendered_nzbdav(run);
+  if (model == "pgadmin-config") return rendered_pgadmin(run);
+  if (model == "riven-server-json") {
+    json::object out;
+    out["backendUrl"] = riven_backend_url(run.scope);
+    out["apiKey"] = riven_api_key(run.scope);
+    return jsonx::print(out);
+  }
   return failure(Failure::not_installed, fmt::format("this build has no template {}", model));
 }
 
@@ -176,10 +222,10 @@ Result<std::string> edited_yaml(Run& run, const json::object& step, const std::s
 }
 
 Result<std::string> edited_json(Run& run, const json::object& step, const std::string& text) {
-  if (step.contains("model")) {
-    return failure(Failure::not_installed,
-                   fmt::format("this build has no model {}", jsonx::string_at(step, "model")));
-  }
+  const std::string model = jsonx::string_at(step, "model");
+  if (model == "decypharr-config") return decypharr_config(run.scope, text);
+  if (!model.empty())
+    return failure(Failure::not_installed, fmt::format("this build has no model {}", model));
   jsonx::NumberText numbers;
   auto document = jsonx::parse(text, &numbers);
   if (!document) return failure(Failure::bad_file, document.error().message());
@@ -199,6 +245,30 @@ Result<std::string> edited_json(Run& run, const json::object& step, const std::s
   return jsonx::same(before, *document) ? text : jsonx::print(*document, &numbers);
 }
 
+Result<std::string> edited_xml(Run& run, const json::object& step, const std::string& text) {
+  const std::string model = jsonx::string_at(step, "model");
+  if (!model.empty()) {
+    const auto port = text::to_int(jsonx::text_at(run.scope.own(), "port"));
+    if (!port || *port < 1 || *port > 65535)
+      return failure(Failure::bad_value, "port must be between 1 and 65535");
+    if (model == "jellyfin-network") return xml::jellyfin_network(text, static_cast<int>(*port));
+    if (model == "emby-system") return xml::emby_system(text, static_cast<int>(*port));
+    return failure(Failure::not_installed, fmt::format("this build has no model {}", model));
+  }
+  std::vector<xml::Setting> settings;
+  for (const std::string_view member : {"set", "fill"}) {
+    const auto values = values_of(run, step, member);
+    if (!values) return values.error();
+    for (const auto& [path, value] : *values) {
+      xml::Setting setting{std::string(path), text_of(value)};
+      setting.if_blank = member == "fill";
+      setting.ignore_case = setting.path.ends_with("/LogLevel");  // SVC-200
+      settings.push_back(std::move(setting));
+    }
+  }
+  return xml::edit(text, settings);
+}
+
 Result<std::string> edited(Run& run, const json::object& step, const std::string& format,
                            const std::string& text) {
   if (format == "kv") return edited_kv(run, step, text);
@@ -206,6 +276,7 @@ Result<std::string> edited(Run& run, const json::object& step, const std::string
   if (format == "ini") return edited_ini(run, step, text);
   if (format == "yaml") return edited_yaml(run, step, text);
   if (format == "json") return edited_json(run, step, text);
+  if (format == "xml") return edited_xml(run, step, text);
   return failure(Failure::not_installed, fmt::format("this build cannot edit {} files", format));
 }
 
@@ -221,6 +292,7 @@ Result<std::string> text_to_edit(Run& run, const json::object& step, const fs::p
     if (!value) return value.error();
     return value->is_string() ? std::string(value->get_string()) : jsonx::print(*value);
   }
+  if (jsonx::string_at(step, "model") == "jellyfin-network") return std::string();
   if (format == "json" || format == "yaml" || format == "xml") {
     return failure(Failure::missing_file, path.native() + " does not exist");
   }
@@ -240,6 +312,15 @@ StepResult step_render(Run& run, const json::object& step) {
   file::WriteOptions options = run.owned(*mode);
   options.force_mode = step.contains("mode");
   return write(run, *path, *text, options);
+}
+
+StepResult step_traefik_ui(Run& run, const json::object& step) {
+  const auto path = run.scope.path(step.at("to"));
+  if (!path) return path.error();
+  std::vector<std::string> warnings;
+  const std::string text = yaml_document(traefik_routes(run.scope, warnings));
+  for (const std::string& warning : warnings) run.log().warning(run.name() + ": " + warning);
+  return write(run, *path, text, run.owned(0644));
 }
 
 StepResult step_edit(Run& run, const json::object& step) {
