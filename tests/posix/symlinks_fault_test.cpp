@@ -1,5 +1,4 @@
 // What disks and mounts do to a run: each fault ends with a report that names the path, and loses nothing.
-#include <sched.h>
 #include <sys/mount.h>
 
 #include <atomic>
@@ -8,9 +7,12 @@
 
 using namespace dumb;
 using namespace dumb::symlinks;
+using dumb::test::check_said;
 using dumb::test::Farm;
 using dumb::test::FaultCalls;
 using dumb::test::in_child;
+using dumb::test::not_possible;
+using dumb::test::own_mounts;
 
 namespace {
 
@@ -21,11 +23,6 @@ std::function<int(std::string_view, const char*)> fails(std::string_view wanted,
 
 void plant_three(const Farm& farm) {
   for (const char* name : {"1", "2", "3"}) farm.link(std::string("/l/") + name, "/x");
-}
-
-/// A namespace of mounts of its own for what follows; false where that is not allowed.
-bool own_mounts() {
-  return ::unshare(CLONE_NEWNS) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
 }
 
 /// A FUSE mount that nobody serves; -1 where that is not allowed.
@@ -42,17 +39,6 @@ std::string told(const RepairReport& report) {
   return "changed " + std::to_string(report.changed) + " unknown " + std::to_string(report.targets_unknown) +
          " missing " + std::to_string(report.skipped_nonexistent_target) + " mounts " +
          std::to_string(report.skipped_mounts.size());
-}
-
-constexpr const char* not_possible = "not possible here";
-
-/// What a child has said; it cannot do everything everywhere.
-void check_said(const std::string& said, const std::string& expected) {
-  if (said == not_possible) {
-    WARN("not tested: mounts of its own are not allowed here");
-  } else {
-    CHECK(said == expected);
-  }
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 #include <string_view>
 
 #include "posix/symlinks_fixture.hpp"
+#include "support/lacks.hpp"
 #include "symlinks/system_posix.hpp"
 
 namespace dumb::test {
@@ -123,6 +126,22 @@ inline ChildEnd in_child(const std::function<std::string()>& work) {
   }
   end.killed = WIFSIGNALED(status);
   return end;
+}
+
+inline constexpr const char* not_possible = "not possible here";
+
+/// A namespace of mounts of its own for what follows in a child; false where that is not allowed.
+inline bool own_mounts() {
+  return ::unshare(CLONE_NEWNS) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+}
+
+/// What such a child has said; it cannot do everything everywhere.
+inline void check_said(const std::string& said, const std::string& expected) {
+  if (said == not_possible) {
+    lacks("mounts", "a namespace of mounts of its own, or FUSE, is not allowed");
+  } else {
+    CHECK(said == expected);
+  }
 }
 
 /// Runs `work` in a child that dies at its `nth` system call. False when it came to its end before that.

@@ -346,3 +346,35 @@ TEST_CASE("the sample of a comparison shows every kind of action", "[symlinks][S
   CHECK(compared(farm, "s.json", true, 0).sample_changes.empty());
   CHECK(compared(farm, "s.json", true, 2).sample_changes.size() == 2);
 }
+
+TEST_CASE("a run that does not get its roots has told of no progress", "[symlinks][SYM-43][SYM-46][SYM-81]") {
+  const Farm farm;
+  for (int i = 0; i < 1500; ++i) farm.link("/l/" + std::to_string(i % 30) + "/" + std::to_string(i), "/x");
+  farm.backup({"/l"}, "s.json");
+  RepairRequest request = farm.request({"/l"}, {{"/x", "/y"}});
+  request.backup_path = "m.json";
+  REQUIRE(farm.repair(request).changed == 1500);
+  int told = 0;
+  Control control;
+  control.progress = [&](const Progress&) { ++told; };
+  RestoreRequest restoring;
+  restoring.manifest_path = "s.json";
+  restoring.dry_run = false;
+  RepairRequest resuming;
+  resuming.resume_manifest_path = "m.json";
+  resuming.dry_run = false;
+  {
+    const auto held = farm.environment.locks->lock("another run", {}, Locks::Mode::exclusive);
+    REQUIRE(held);
+    const auto restored = restore(farm.environment, restoring, control);
+    REQUIRE_FALSE(restored);
+    CHECK(restored.error().is(Errc::conflict));
+    CHECK_THAT(restored.error().message(), ContainsSubstring("another run"));
+    const auto resumed = repair(farm.environment, resuming, control);
+    REQUIRE_FALSE(resumed);
+    CHECK(resumed.error().is(Errc::conflict));
+    CHECK(told == 0);
+  }
+  REQUIRE(restore(farm.environment, restoring, control));
+  CHECK(told > 0);
+}

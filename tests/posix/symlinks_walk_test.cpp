@@ -124,6 +124,27 @@ TEST_CASE("every link below the roots counts once, whatever becomes of it", "[sy
   CHECK(report.errors[0].link_path == "/l/b");
 }
 
+TEST_CASE("a link that cannot be read counts in a migration as well", "[symlinks][SYM-28][SYM-84]") {
+  Farm farm;
+  farm.link("/a/d/1", "/x/1");
+  farm.link("/a/d/2", "/x/2");
+  farm.link("/a/3", "/x/3");
+  test::FaultCalls calls;
+  calls.before = [](std::string_view call, const char* name) {
+    return call == "read_link" && (name == std::string_view("2") || name == std::string_view("3")) ? EIO : 0;
+  };
+  farm.environment.calls = &calls;
+  RepairRequest request = farm.migration("/a", "/b", true);
+  const auto report = farm.repair(request);
+  CHECK(report.scanned_symlinks == 3);
+  CHECK(report.moved == 1);
+  CHECK(report.errors_total == 2);
+  // Where the same links are rewritten too they count once.
+  request.roots = std::vector<std::string>{"/a"};
+  request.rewrite_rules = std::vector<RewriteRule>{{"/x", "/y"}};
+  CHECK(farm.repair(request).scanned_symlinks == 3);
+}
+
 TEST_CASE("a broken link is skipped before its new target is judged", "[symlinks][SYM-18]") {
   const bool dry = GENERATE(true, false);
   const Farm farm;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <boost/json.hpp>
 #include <cerrno>
 #include <dumb/base/text.hpp>
 #include <dumb/symlinks/bytes.hpp>
@@ -17,7 +18,7 @@ constexpr std::size_t most_errors = 1000;
 struct Snapshot {
   Snapshot(const Context& in_context, const BackupRequest& request, const Control& control)
       : context(in_context),
-        targets(in_context),
+        targets(in_context, control.stop),
         meter(in_context, control),
         include_broken(request.include_broken.value_or(true)),
         check_targets(request.check_targets.value_or(true)) {}
@@ -138,7 +139,11 @@ Result<void> take(Snapshot& snapshot, const std::vector<Tree>& trees, const Cont
       snapshot.give_up.get_token());
   snapshot.report.skipped_mounts = std::move(outcome.skipped_mounts);
   if (snapshot.failure) return *snapshot.failure;
-  if (control.stop.stop_requested()) return Error(Errc::cancelled, "cancelled; no manifest was written");
+  if (control.stop.stop_requested()) {
+    json::object so_far = to_json(snapshot.report);
+    so_far["backup_manifest"] = nullptr;
+    return cancelled(control, std::move(so_far), "cancelled; no manifest was written");
+  }
   return {};
 }
 

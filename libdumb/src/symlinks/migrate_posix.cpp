@@ -51,6 +51,9 @@ class Migrator {
   /// All links of one directory of the migration being walked.
   void directory(const WalkedDirectory& here, std::vector<Found>& links);
   RepairPlan& plan() { return plan_; }
+  /// Whether another walk of this run counts the links in the same directory. `path` is as requested, in the
+  /// migration being walked.
+  bool is_counted(std::string_view path) const;
 
  private:
   struct Destination {
@@ -102,6 +105,7 @@ class MigrationSink final : public LinkSink {
   }
   void failed(const std::string& path, int number, std::string_view what) override {
     RepairPlan& plan = migrator_.plan();
+    if (what == "read link" && !migrator_.is_counted(path)) ++plan.report.scanned_symlinks;
     keep(plan.report.errors, plan.report.errors_total, plan.limit, error_item(path, number, what));
   }
 
@@ -307,11 +311,18 @@ void Migrator::one(const WalkedDirectory& here, const Destination& destination, 
   record(here, destination, std::move(change));
 }
 
-void Migrator::directory(const WalkedDirectory& here, std::vector<Found>& links) {
-  const std::string real = join_path(here.tree.real, here.path);
+bool Migrator::is_counted(std::string_view path) const {
+  const Tree& from = plan_.migrations[current_].from;
+  const std::string real = join_path(from.real, parent_path(below(path, from.spelled)));
   bool counted = plan_.rewrites_in(real);
   for (std::size_t i = 0; i < current_; ++i) counted |= is_within(real, plan_.migrations[i].from.real);
-  if (!counted) plan_.report.scanned_symlinks += links.size();
+  return counted;
+}
+
+void Migrator::directory(const WalkedDirectory& here, std::vector<Found>& links) {
+  if (!is_counted(join_path(join_path(here.tree.spelled, here.path), links.front().name))) {
+    plan_.report.scanned_symlinks += links.size();
+  }
   plan_.found += links.size();
   std::sort(links.begin(), links.end(), [](const Found& a, const Found& b) { return a.name < b.name; });
   Destination destination = open_destination(here);

@@ -24,8 +24,12 @@ struct MigrationTrees {
 
 /// A repair while it is planned. Dry runs count what they would do; real runs write it to the journal.
 struct RepairPlan {
-  RepairPlan(const Context& in_context, const RepairRequest& request, std::vector<RewriteRule> effective)
-      : context(in_context), rules(std::move(effective)), rewriter(rules), targets(in_context) {
+  RepairPlan(const Context& in_context, const RepairRequest& request, std::vector<RewriteRule> effective,
+             std::stop_token stop = {})
+      : context(in_context),
+        rules(std::move(effective)),
+        rewriter(rules),
+        targets(in_context, std::move(stop)) {
     report.dry_run = request.dry_run.value_or(true);
     report.rules = rules;
     include_broken = request.include_broken.value_or(true);

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <cerrno>
 #include <dumb/base/text.hpp>
 #include <dumb/symlinks/bytes.hpp>
@@ -348,7 +349,7 @@ Result<RepairReport> repair(const Environment& environment, const RepairRequest&
   auto rules = effective_rules(request);
   if (!rules) return rules.error();
   if (auto good = check(request, *rules); !good) return good.error();
-  RepairPlan plan(context, request, std::move(*rules));
+  RepairPlan plan(context, request, std::move(*rules), control.stop);
   std::optional<ManifestPlace> place;
   if (request.backup_path) {
     auto given = place_for(environment, *request.backup_path, ManifestUse::write);
@@ -373,7 +374,11 @@ Result<RepairReport> repair(const Environment& environment, const RepairRequest&
   meter.stage(Stage::collecting);
   plan_rewrites(plan, control.stop);
   plan_migrations(plan, control.stop);
-  if (control.stop.stop_requested()) return Error(Errc::cancelled, "cancelled before anything was changed");
+  if (control.stop.stop_requested()) {
+    plan.report.not_attempted = journal ? journal->count() : 0;
+    finish(plan.report);
+    return cancelled(control, to_json(plan.report), "cancelled before anything was changed");
+  }
   if (journal && journal->count() > 0) return apply(plan, *journal, control);
   finish(plan.report);
   meter.stage(Stage::completed);

@@ -12,6 +12,8 @@ namespace dumb::symlinks {
 namespace {
 
 constexpr std::size_t most_errors = 1000;
+/// Elements whose targets are looked at in one go.
+constexpr std::size_t most_ahead = 256;
 /// Which target of an element a path was planned to have.
 enum class Made : std::uint64_t { nothing, old_target, replaced_target, target };
 
@@ -29,14 +31,20 @@ class ShortReads final : public ByteSource {
 
 }  // namespace
 
-RestorePlan::RestorePlan(const Context& context, Options options, RestoreReport& report, Meter& meter)
-    : context_(context), options_(options), report_(report), meter_(meter), targets_(context) {}
+RestorePlan::RestorePlan(const Context& context, Options options, RestoreReport& report, Meter& meter,
+                         const std::stop_token& stop)
+    : context_(context),
+      options_(options),
+      report_(report),
+      meter_(meter),
+      stop_(stop),
+      targets_(context, stop) {}
 
-Result<void> RestorePlan::open(const std::string& path, const std::stop_token& stop) {
+Result<void> RestorePlan::open(const std::string& path) {
   bool reserved = false;
   std::uint64_t seen = 0;
   auto manifest =
-      open_checked(context_, path, stop, [&](const Element& element, ManifestReader::Array array) {
+      open_checked(context_, path, stop_, [&](const Element& element, ManifestReader::Array array) {
         if (!std::exchange(reserved, true)) repeated_.reserve(1U << 16U);
         if (array == ManifestReader::Array::changes) offsets_.push_back(element.offset);
         for (const auto* text : {&element.link_path, &element.source_path, &element.target_path}) {
@@ -59,43 +67,67 @@ Result<void> RestorePlan::open(const std::string& path, const std::stop_token& s
   return {};
 }
 
-Result<void> RestorePlan::run(const std::stop_token& stop, const std::function<void(const Decided&)>& each) {
-  return is_undo() ? run_undo(stop, each) : run_snapshot(stop, each);
+Result<void> RestorePlan::run(const std::function<void(const Decided&)>& each) {
+  return is_undo() ? run_undo(each) : run_snapshot(each);
 }
 
-Result<void> RestorePlan::run_snapshot(const std::stop_token& stop,
-                                       const std::function<void(const Decided&)>& each) {
+Result<void> RestorePlan::run_snapshot(const std::function<void(const Decided&)>& each) {
   FileSource source(context_.calls, manifest_.file.get());
   ManifestReader reader(source);
-  Element element;
+  std::vector<Element> elements(options_.restore_broken ? 1 : most_ahead);
   auto array = ManifestReader::Array::entries;
-  for (;;) {
-    auto more = reader.next(element, array);
-    if (!more) return more.error();
-    if (!*more) return {};
-    if (array != ManifestReader::Array::entries) continue;
-    if (stop.stop_requested()) return Error(Errc::cancelled, "cancelled before anything was changed");
-    entry(element, each);
+  for (bool ended = false; !ended;) {
+    std::size_t count = 0;
+    while (count < elements.size()) {
+      auto more = reader.next(elements[count], array);
+      if (!more) return more.error();
+      ended = !*more;
+      if (ended) break;
+      if (array == ManifestReader::Array::entries) ++count;
+    }
+    look_ahead(elements, count);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (stop_.stop_requested()) return Error(Errc::cancelled, "cancelled before anything was changed");
+      entry(elements[i], each);
+    }
   }
+  return {};
 }
 
-Result<void> RestorePlan::run_undo(const std::stop_token& stop,
-                                   const std::function<void(const Decided&)>& each) {
+Result<void> RestorePlan::run_undo(const std::function<void(const Decided&)>& each) {
   std::vector<Element> unit;  // an entry that takes two changes is undone as one
-  Element element;
-  for (auto offset = offsets_.rbegin(); offset != offsets_.rend(); ++offset) {
-    if (stop.stop_requested()) return Error(Errc::cancelled, "cancelled before anything was changed");
-    ShortReads source(context_.calls, manifest_.file.get(), *offset);
-    if (auto read = ManifestReader::read_element(source, element); !read) return read;
-    element.offset = *offset;
-    if (!unit.empty() && !element.more) {
-      change(unit, each);
-      unit.clear();
+  std::vector<Element> elements(options_.restore_broken ? 1 : most_ahead);
+  for (auto offset = offsets_.rbegin(); offset != offsets_.rend();) {
+    std::size_t count = 0;
+    for (; count < elements.size() && offset != offsets_.rend(); ++count, ++offset) {
+      ShortReads source(context_.calls, manifest_.file.get(), *offset);
+      if (auto read = ManifestReader::read_element(source, elements[count]); !read) return read;
+      elements[count].offset = *offset;
     }
-    unit.push_back(element);
+    look_ahead(elements, count);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (stop_.stop_requested()) return Error(Errc::cancelled, "cancelled before anything was changed");
+      if (!unit.empty() && !elements[i].more) {
+        change(unit, each);
+        unit.clear();
+      }
+      unit.push_back(elements[i]);
+    }
   }
   if (!unit.empty()) change(unit, each);
   return {};
+}
+
+void RestorePlan::look_ahead(const std::vector<Element>& elements, std::size_t count) {
+  looked_.clear();
+  if (options_.restore_broken) return;
+  std::vector<Look> looks;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto& target = is_undo() ? elements[i].old_target : elements[i].target;
+    if (target.is_text() && target.bytes.starts_with('/')) looks.push_back({target.bytes, Presence::unknown});
+  }
+  targets_.look(-1, "/", looks);
+  for (Look& look : looks) looked_.insert_or_assign(std::move(look.target), look.answer);
 }
 
 void RestorePlan::invalid(const std::string& path) {
@@ -120,6 +152,7 @@ void RestorePlan::fail(const std::string& path, const std::string& destination, 
 }
 
 bool RestorePlan::target_missing(const std::string& link_path, const std::string& target) {
+  if (const auto seen = looked_.find(target); seen != looked_.end()) return seen->second == Presence::missing;
   int number = 0;
   const Directory* directory = places_->parent_of(link_path, number);
   const std::string real = context_.on_disk(parent_path(link_path));

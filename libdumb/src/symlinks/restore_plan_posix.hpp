@@ -1,6 +1,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -29,12 +31,13 @@ class RestorePlan {
     bool overwrite = false;
     bool restore_broken = true;
   };
-  RestorePlan(const Context& context, Options options, RestoreReport& report, Meter& meter);
+  RestorePlan(const Context& context, Options options, RestoreReport& report, Meter& meter,
+              const std::stop_token& stop);
 
   /// Opens, checks and locks nothing yet (SYM-33).
-  Result<void> open(const std::string& path, const std::stop_token& stop);
+  Result<void> open(const std::string& path);
   /// Counts every entry into the report, but for those to be restored: `each` gets all that are decided.
-  Result<void> run(const std::stop_token& stop, const std::function<void(const Decided&)>& each);
+  Result<void> run(const std::function<void(const Decided&)>& each);
 
   const OpenManifest& manifest() const noexcept { return manifest_; }
   bool is_undo() const noexcept { return !manifest_.contents.has_entries; }
@@ -44,8 +47,10 @@ class RestorePlan {
   const std::vector<std::string>& created_dirs() const noexcept { return created_; }
 
  private:
-  Result<void> run_snapshot(const std::stop_token& stop, const std::function<void(const Decided&)>& each);
-  Result<void> run_undo(const std::stop_token& stop, const std::function<void(const Decided&)>& each);
+  Result<void> run_snapshot(const std::function<void(const Decided&)>& each);
+  Result<void> run_undo(const std::function<void(const Decided&)>& each);
+  /// Asks after the targets of several elements in one go, where they matter.
+  void look_ahead(const std::vector<Element>& elements, std::size_t count);
   void entry(const Element& element, const std::function<void(const Decided&)>& each);
   /// One entry: the elements it takes, the last one first.
   void change(const std::vector<Element>& unit, const std::function<void(const Decided&)>& each);
@@ -67,6 +72,7 @@ class RestorePlan {
   Options options_;
   RestoreReport& report_;
   Meter& meter_;
+  std::stop_token stop_;
   OpenManifest manifest_;
   std::vector<Tree> trees_;
   std::optional<Places> places_;
@@ -76,6 +82,8 @@ class RestorePlan {
   PathIndex made_;
   std::vector<std::string> created_;
   std::vector<std::uint64_t> offsets_;  ///< of an undo's elements
+  /// What look_ahead() saw of absolute targets.
+  std::map<std::string, Presence, std::less<>> looked_;
   std::uint64_t processed_ = 0;
 };
 

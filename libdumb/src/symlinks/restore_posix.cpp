@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/json.hpp>
 #include <cerrno>
 #include <dumb/symlinks/bytes.hpp>
 #include <dumb/symlinks/operations.hpp>
@@ -134,8 +135,8 @@ Result<RestoreReport> restore(const Environment& environment, const RestoreReque
   report.restore_broken = request.restore_broken.value_or(true);
   Meter meter(context, control);
   if (report.dry_run) meter.stage(Stage::collecting);  // a real one has begun when it holds its roots
-  RestorePlan plan(context, {report.overwrite_existing, report.restore_broken}, report, meter);
-  if (auto opened = plan.open(request.manifest_path, control.stop); !opened) return opened.error();
+  RestorePlan plan(context, {report.overwrite_existing, report.restore_broken}, report, meter, control.stop);
+  if (auto opened = plan.open(request.manifest_path); !opened) return opened.error();
   RunLocks locks;
   std::optional<Journal> journal;
   if (!report.dry_run) {
@@ -147,11 +148,16 @@ Result<RestoreReport> restore(const Environment& environment, const RestoreReque
   meter.stage(Stage::collecting);
   std::uint64_t planned = 0;
   std::string buffer;
-  auto decided = plan.run(control.stop, [&](const Decided& entry) {
+  auto decided = plan.run([&](const Decided& entry) {
     if (entry.missing_target || entry.verdict.outcome != Outcome::restored) return;
     ++planned;
     if (journal) write_steps(context, plan.places(), *journal, entry, buffer);
   });
+  if (!decided && decided.error().is(Errc::cancelled)) {
+    report.not_attempted = planned;
+    sort_errors(report);
+    return cancelled(control, to_json(report), decided.error().message());
+  }
   if (!decided) return decided.error();
   const std::uint64_t skipped = report.total_entries - planned;
   meter.stage(Stage::processing, report.total_entries);
@@ -248,10 +254,11 @@ Result<CompareReport> compare(const Environment& environment, const CompareReque
   projected.restore_broken = request.restore_broken;
   Meter meter(context, control);
   meter.stage(Stage::collecting);
-  RestorePlan plan(context, {request.overwrite_existing, request.restore_broken}, projected, meter);
-  if (auto opened = plan.open(request.manifest_path, control.stop); !opened) return opened.error();
+  RestorePlan plan(context, {request.overwrite_existing, request.restore_broken}, projected, meter,
+                   control.stop);
+  if (auto opened = plan.open(request.manifest_path); !opened) return opened.error();
   Sampler sampler(static_cast<std::size_t>(request.sample_limit));
-  auto decided = plan.run(control.stop, [&](const Decided& entry) {
+  auto decided = plan.run([&](const Decided& entry) {
     if (!entry.missing_target && entry.verdict.outcome == Outcome::restored) ++projected.restored;
     sampler.add(entry);
   });

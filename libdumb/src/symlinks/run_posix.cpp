@@ -4,6 +4,7 @@
 #include <sys/file.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <cerrno>
 #include <dumb/symlinks/bytes.hpp>
 #include <map>
@@ -177,6 +178,11 @@ Result<void> Journal::close() {
   auto done = remove_run_record(context_, header_.run_id);
   prune_auto_manifests(context_);
   return done;
+}
+
+Error cancelled(const Control& control, json::object so_far, std::string message) {
+  if (control.so_far) control.so_far(std::move(so_far));
+  return {Errc::cancelled, std::move(message)};
 }
 
 std::string now_text(const Context& context) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <dumb/base/json.hpp>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -85,6 +86,8 @@ class Journal {
   RunRecord record_;
 };
 
+/// Errc::cancelled, after the caller has got the report so far.
+Error cancelled(const Control& control, json::object so_far, std::string message);
 /// Now, as manifests have it.
 std::string now_text(const Context& context);
 /// Manifest path of a request; the use decides about names.

@@ -6,21 +6,60 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <condition_variable>
 #include <dumb/symlinks/paths.hpp>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace dumb::symlinks {
 namespace {
 
 constexpr unsigned most_stuck = 4;
 constexpr unsigned most_time_outs = 3;
-/// Threads of this process that hang in a look now.
-std::atomic<unsigned> hanging{0};
+
+/// Any look may hang: no more threads of this process look at a time than may stay behind.
+class Slots {
+ public:
+  /// Waits until one is free; false when all are held by looks that hang, or when the run is to end.
+  bool take(const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, stop, [&] { return taken_ < most_stuck || hanging_ == most_stuck; });
+    if (taken_ >= most_stuck || stop.stop_requested()) return false;
+    ++taken_;
+    return true;
+  }
+  void give_back() {
+    const std::lock_guard lock(mutex_);
+    --taken_;
+    changed_.notify_all();
+  }
+  void hangs() {
+    const std::lock_guard lock(mutex_);
+    ++hanging_;
+    changed_.notify_all();
+  }
+  void hangs_no_more() {
+    const std::lock_guard lock(mutex_);
+    --hanging_;
+    --taken_;
+    changed_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  unsigned taken_ = 0;
+  unsigned hanging_ = 0;
+};
+
+/// Never destroyed: a thread that hangs may come back at any time.
+Slots& slots() {
+  static Slots* const all = new Slots;
+  return *all;
+}
 
 Presence ask(SystemCalls& calls, int directory, const std::string& target) {
   struct stat info {};
@@ -43,7 +82,7 @@ struct Targets::Lane {
   explicit Lane(SystemCalls& system) : calls(system) {}
   SystemCalls& calls;
   std::mutex mutex;
-  std::condition_variable changed;
+  std::condition_variable_any changed;
   std::shared_ptr<Batch> batch;
   bool closed = false;
 
@@ -61,7 +100,8 @@ struct Targets::Lane {
         mine->answers[i] = answer;
         mine->done = i + 1;
         if (closed) {
-          --hanging;
+          lock.unlock();
+          slots().hangs_no_more();
           return;
         }
       }
@@ -71,8 +111,10 @@ struct Targets::Lane {
   }
 };
 
-Targets::Targets(const Context& context)
-    : context_(context), watch_(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)) {
+Targets::Targets(const Context& context, std::stop_token stop)
+    : context_(context),
+      stop_(std::move(stop)),
+      watch_(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)) {
   // Read after it is watched, so that no change is missed.
   view_.mounts = std::make_shared<MountTable>(read_mount_table(context.environment));
   stuck_on_.resize(view_.mounts->size() + 1);
@@ -130,7 +172,7 @@ void Targets::give_back(std::shared_ptr<Lane> lane) {
 bool Targets::may_ask(int mount) {
   const std::lock_guard lock(mutex_);
   const auto index = static_cast<std::size_t>(mount + 1);
-  return hanging < most_stuck && (index >= stuck_on_.size() || stuck_on_[index] < most_time_outs);
+  return index >= stuck_on_.size() || stuck_on_[index] < most_time_outs;
 }
 
 void Targets::note_stuck(int mount) {
@@ -155,12 +197,11 @@ std::size_t Targets::run(Lane& lane, int directory, const std::string& real_dire
   lane.batch = work;
   lane.changed.notify_all();
   std::size_t seen = 0;
-  while (lane.batch) {
-    if (lane.changed.wait_for(lock, context_.environment.target_limit) == std::cv_status::no_timeout)
-      continue;
-    if (lane.batch && work->done == seen) {
+  const auto ended = [&] { return !lane.batch; };
+  while (!lane.changed.wait_for(lock, stop_, context_.environment.target_limit, ended)) {
+    if (work->done == seen || stop_.stop_requested()) {
       lane.closed = true;
-      ++hanging;
+      slots().hangs();
       break;
     }
     seen = work->done;
@@ -212,13 +253,21 @@ void Targets::look(int directory, const std::string& real_directory, std::vector
       ++at;
       continue;
     }
+    if (!slots().take(stop_)) break;
     if (!lane) lane = take_lane();
-    if (!lane) return;
+    if (!lane) {
+      slots().give_back();
+      return;
+    }
     at = run(*lane, directory, real_directory, batch, chosen, at);
-    if (at == chosen.size()) break;
+    if (at == chosen.size()) {
+      slots().give_back();
+      break;
+    }
+    lane.reset();
+    if (stop_.stop_requested()) break;
     note_stuck(mounts[at]);
     ++at;
-    lane.reset();
   }
   if (lane) give_back(std::move(lane));
   const auto is_missing = [&](std::size_t i) { return batch[i].answer == Presence::missing; };

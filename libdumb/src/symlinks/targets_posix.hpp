@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,7 +25,8 @@ struct Look {
 /// the limit (SYM-19, SYM-89). One for a run; thread-safe.
 class Targets {
  public:
-  explicit Targets(const Context& context);
+  /// After `stop` every answer is `unknown`, at once.
+  explicit Targets(const Context& context, std::stop_token stop = {});
   ~Targets();
   Targets(const Targets&) = delete;
   Targets& operator=(const Targets&) = delete;
@@ -56,6 +58,7 @@ class Targets {
                  const std::string& target) const;
 
   const Context& context_;
+  std::stop_token stop_;
   UniqueFd watch_;  ///< the kernel's table, which tells when it changes
   std::mutex mutex_;
   View view_;

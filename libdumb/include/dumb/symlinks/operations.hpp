@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/json/fwd.hpp>
 #include <chrono>
 #include <cstdint>
 #include <dumb/base/clock.hpp>
@@ -46,6 +47,8 @@ struct Control {
   std::function<void(const Progress&)> progress{};
   std::stop_token stop{};
   std::string owner{};  ///< who runs it, named by conflicts and by the record of the run: a job id
+  /// Gets the report so far of a run that ends with Errc::cancelled, as its JSON.
+  std::function<void(boost::json::object)> so_far{};
 };
 
 /// Failures before the first change: Errc::invalid_argument (a request or manifest that is refused),
