@@ -317,3 +317,46 @@ TEST_CASE("random orders keep the limits and never move a job backwards", "[jobs
   }
   CHECK(bench.added > 100);
 }
+
+TEST_CASE("the newest results are whole, the lists of the others are cut", "[jobs][SYM-51]") {
+  Limits limits;
+  limits.whole_results = 2;
+  Table table(limits);
+  const WallTime now{};
+  for (const char* id : {"a", "b", "c"}) {
+    REQUIRE(table.add({id, "", "symlink_repair", {}}, now));
+    REQUIRE(table.next());
+    Outcome outcome;
+    outcome.result.emplace();
+    (*outcome.result)["changes"] = json::array(1000, "change");
+    (*outcome.result)["errors"] = json::array(3, "error");
+    (*outcome.result)["changed"] = 1000;
+    (*outcome.result)["truncated"] = false;
+    REQUIRE(table.finish(id, std::move(outcome), now));
+  }
+  const auto size = [&](const char* id, const char* list) {
+    return table.find(id)->result->at(list).as_array().size();
+  };
+  CHECK(size("a", "changes") == 100);
+  CHECK(size("a", "errors") == 3);
+  CHECK(table.find("a")->result->at("changed") == 1000);
+  CHECK(table.find("a")->result->at("truncated") == true);
+  for (const char* id : {"b", "c"}) {
+    CHECK(size(id, "changes") == 1000);
+    CHECK(table.find(id)->result->at("truncated") == false);
+  }
+}
+
+TEST_CASE("more may become known of an interrupted job, of no other", "[jobs][SYM-51]") {
+  Table table;
+  Job job;
+  job.job_id = "a";
+  job.status = Status::running;
+  table.restore(job, {"still being settled", "interrupted", std::nullopt}, WallTime{});
+  CHECK(table.amend("a", {"3 changes were made", "interrupted", "/m.json"}));
+  CHECK(table.find("a")->error->manifest == "/m.json");
+  REQUIRE(table.add({"b", "", "symlink_repair", {}}, WallTime{}));
+  CHECK_FALSE(table.amend("b", {"", "interrupted", std::nullopt}));
+  CHECK_FALSE(table.find("b")->error);
+  CHECK_FALSE(table.amend("nobody", {"", "interrupted", std::nullopt}));
+}

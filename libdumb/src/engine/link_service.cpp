@@ -95,7 +95,8 @@ LinkService::LinkService(asio::io_context& context, Log& log, const Root& root, 
                           give_way();
                           return symlinks::take_scheduled_snapshot(environment, request, control);
                         };
-                      }}) {}
+                      }}),
+      patience_(context) {}
 
 LinkService::~LinkService() {
   stop_.request_stop();
@@ -119,22 +120,9 @@ asio::thread_pool& LinkService::small_pool() {
   return *small_pool_;
 }
 
-LinkService::Found LinkService::look_back(const symlinks::Environment& environment) const {
-  Found found;
-  try {
-    found.runs = symlinks::recover(environment);
-  } catch (const std::exception& failure) {  // what waits for this must not wait for ever
-    found.faults.emplace_back(std::string("recovery of runs over links: ") + failure.what());
-  }
-  found.history = jobs::Store(state_ / "jobs").load([&](const Error& skipped) {
-    found.faults.push_back("history of jobs: " + skipped.to_string());
-  });
-  return found;
-}
-
-void LinkService::settle(Found found) {
-  for (const std::string& fault : found.faults) log_.warning(fault);
-  for (const symlinks::Interrupted& run : found.runs) {
+/// The log lines of what was settled.
+void LinkService::tell(const std::vector<symlinks::Interrupted>& runs) {
+  for (const symlinks::Interrupted& run : runs) {
     log_.warning(fmt::format(
         "a run over links was interrupted: {} changes made, {} not, {} errors; undo or resume with {}",
         run.done, run.pending, run.errors.size(), text::to_utf8(run.manifest)));
@@ -145,8 +133,50 @@ void LinkService::settle(Found found) {
       log_.warning(fmt::format("\"{}\": {}", symlinks::printable(path), item.error));
     }
   }
-  runner_.restore(std::move(found.history),
-                  [&](const jobs::Job& job) { return interruption_of(job, found.runs); });
+}
+
+asio::awaitable<void> LinkService::settle_runs() {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  // Until it is over nothing else changes links, or waits for it as for any other run.
+  auto held = locks_->lock("the recovery of an interrupted run", {}, symlinks::Locks::Mode::exclusive);
+  auto work = [environment = environment()] { return symlinks::recover(environment); };
+  try {
+    interrupted_ = co_await offload(pool(), std::move(work));
+  } catch (const std::exception& failure) {
+    log_.warning(std::string("recovery of runs over links: ") + failure.what());
+  }
+  tell(interrupted_);
+  settling_ = false;
+  patience_.cancel();
+  for (const jobs::Job* job : runner_.table().all()) {
+    if (unsettled_.contains(job->job_id)) runner_.amend(job->job_id, interruption_of(*job, interrupted_));
+  }
+}
+
+asio::awaitable<void> LinkService::load_history() {
+  auto work = [directory = state_ / "jobs"] {
+    Found found;
+    found.history = jobs::Store(directory).load(
+        [&](const Error& skipped) { found.faults.push_back("history of jobs: " + skipped.to_string()); });
+    return found;
+  };
+  Found found;
+  try {
+    found = co_await offload(small_pool(), std::move(work));
+  } catch (const std::exception& error) {
+    // Everybody waits for this: better without a history than never.
+    log_.error(std::string("the history of jobs is not known: ") + error.what());
+  }
+  for (const std::string& fault : found.faults) log_.warning(fault);
+  // A disk that does not answer must not keep the API from answering.
+  if (settling_) co_await supervisor::pause_for(patience_, hooks_.recovery_patience);
+  if (settling_) log_.warning("what an earlier run over links left is still being settled");
+  runner_.restore(std::move(found.history), [&](const jobs::Job& job) {
+    if (!settling_) return interruption_of(job, interrupted_);
+    unsettled_.insert(job.job_id);
+    return jobs::Failure{"DUMB ended during the job; what it left is still being settled", "interrupted",
+                         std::nullopt};
+  });
 }
 
 asio::awaitable<void> LinkService::ready() {
@@ -159,14 +189,12 @@ asio::awaitable<void> LinkService::ready() {
   ready_ = std::make_shared<supervisor::OneShot<bool>>(context_.get_executor());
   std::error_code ignored;
   if (std::filesystem::exists(root_.map(std::string(repair_directory)), ignored)) {
-    auto work = [this, environment = environment()] { return look_back(environment); };
-    try {
-      Found found = co_await offload(pool(), std::move(work));
-      settle(std::move(found));
-    } catch (const std::exception& error) {
-      // Everybody waits for this: better without a history than never.
-      log_.error(std::string("what an earlier run left is not known: ") + error.what());
-    }
+    settling_ = true;
+    auto ended = [this](const std::exception_ptr& error) {
+      if (error) log_.error("the recovery of runs over links ended by an exception");
+    };
+    asio::co_spawn(context_, settle_runs(), std::move(ended));
+    co_await load_history();
   }
   scheduler_.load();
   ready_->set(true);
@@ -220,7 +248,11 @@ asio::awaitable<Result<QueuedJob>> LinkService::queue(std::string what, Request 
     control.progress = [&](const symlinks::Progress& progress) {
       attempt.progress(symlinks::to_json(progress, what));
     };
-    return outcome_of(run_logged(*log, what, operation, around, request, control));
+    std::optional<json::object> so_far;
+    control.so_far = [&](json::object report) { so_far = std::move(report); };
+    jobs::Outcome outcome = outcome_of(run_logged(*log, what, operation, around, request, control));
+    if (so_far) outcome.result = std::move(so_far);
+    return outcome;
   };
   const Result<jobs::Job> job =
       runner_.submit(what, label_of(request), metadata_of(request), std::move(work));
@@ -282,7 +314,7 @@ asio::awaitable<void> LinkService::shutdown() {
 }
 
 bool LinkService::idle() const noexcept {
-  return runner_.idle() && running_ == 0 && !scheduler_.busy();
+  return runner_.idle() && running_ == 0 && !scheduler_.busy() && !settling_;
 }
 
 }  // namespace dumb::engine

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <dumb/base/log.hpp>
 #include <dumb/engine/symlinks.hpp>
@@ -27,12 +28,14 @@ class LinkService {
     std::function<symlinks::Environment()> environment;  ///< of the configuration in force; no locks in it
     std::function<std::map<std::string, BackupSettings>()> backups;  ///< of services that have them
     std::chrono::milliseconds shutdown_limit{10'000};                ///< for what then still runs (SYM-52)
+    std::chrono::milliseconds recovery_patience{5'000};              ///< before the API answers without it
   };
   LinkService(asio::io_context& context, Log& log, const Root& root, std::chrono::seconds catch_up,
               Hooks hooks);
   ~LinkService();
 
   /// Settles what an earlier run of DUMB left and reads its history, once; every operation waits for it.
+  /// Where settling takes long, what only reads goes on without it, and what changes links finds them in use.
   asio::awaitable<void> ready();
 
   /// A dry run or comparison ends early when the awaiting coroutine is cancelled; what changes links, and a
@@ -56,15 +59,15 @@ class LinkService {
 
  private:
   struct Found {
-    std::vector<symlinks::Interrupted> runs;
     std::vector<jobs::Job> history;
     std::vector<std::string> faults;
   };
   symlinks::Environment environment() const;
   asio::thread_pool& pool();
   asio::thread_pool& small_pool();
-  Found look_back(const symlinks::Environment& environment) const;
-  void settle(Found found);
+  void tell(const std::vector<symlinks::Interrupted>& runs);
+  asio::awaitable<void> settle_runs();
+  asio::awaitable<void> load_history();
   template <class Request, class Operation>
   asio::awaitable<Result<json::object>> run(std::string what, Request request, Operation operation);
   template <class Request, class Operation>
@@ -82,6 +85,10 @@ class LinkService {
   jobs::Runner runner_;
   BackupScheduler scheduler_;
   std::shared_ptr<supervisor::OneShot<bool>> ready_;
+  std::vector<symlinks::Interrupted> interrupted_;  // what recovery has found
+  std::set<std::string> unsettled_;                 // jobs of which it had not yet told when they were shown
+  asio::steady_timer patience_;                     // cancelled when recovery ends
+  bool settling_ = false;
   std::size_t running_ = 0;  // operations in requests
   bool shut_down_ = false;
 };

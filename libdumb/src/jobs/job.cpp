@@ -62,14 +62,22 @@ json::object to_summary(const Job& job) {
   return out;
 }
 
+void shorten(json::object& result) {
+  bool shorter = false;
+  for (auto& member : result) {
+    json::array* list = member.value().if_array();
+    if (list == nullptr || list->size() <= list_limit) continue;
+    // A copy: a list that is only made shorter keeps its room.
+    member.value() = json::array(list->begin(), list->begin() + list_limit);
+    shorter = true;
+  }
+  if (json::value* truncated = result.if_contains("truncated"); shorter && truncated != nullptr)
+    *truncated = true;
+}
+
 json::object to_record(const Job& job) {
   json::object out = to_json(job);
-  if (json::object* result = out["result"].if_object()) {
-    for (auto& member : *result) {
-      json::array* list = member.value().if_array();
-      if (list != nullptr && list->size() > list_limit) list->resize(list_limit);
-    }
-  }
+  if (json::object* result = out["result"].if_object()) shorten(*result);
   out["sequence"] = static_cast<std::int64_t>(job.sequence);
   return out;
 }

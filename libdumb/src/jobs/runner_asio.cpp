@@ -39,6 +39,10 @@ class Runner::Impl : public std::enable_shared_from_this<Impl> {
     clean_up();
   }
 
+  void amend(const std::string& job_id, Failure interrupted) {
+    if (table_.amend(job_id, std::move(interrupted))) record(job_id);
+  }
+
   Result<Job> submit(Order order, Work work) {
     if (closed_) return Error(Errc::unavailable, "DUMB is shutting down");
     clean_up();
@@ -249,6 +253,10 @@ Runner::~Runner() {
 
 void Runner::restore(std::vector<Job> history, const std::function<Failure(const Job&)>& interrupted) {
   impl_->restore(std::move(history), interrupted);
+}
+
+void Runner::amend(const std::string& job_id, Failure interrupted) {
+  impl_->amend(job_id, std::move(interrupted));
 }
 
 Result<Job> Runner::submit(std::string operation, std::string process_name, json::object metadata,

@@ -30,6 +30,15 @@ void Table::end(Entry& entry, Status status, WallTime now) {
   entry.job.finished_at = seconds(now);
 }
 
+/// Hundreds of results with thousands of changes each would take gigabytes.
+void Table::shorten_older() {
+  while (whole_.size() > limits_.whole_results) {
+    const auto oldest = jobs_.find(whole_.front());
+    if (oldest != jobs_.end() && oldest->second.job.result) shorten(*oldest->second.job.result);
+    whole_.pop_front();
+  }
+}
+
 void Table::restore(Job job, const Failure& interrupted, WallTime now) {
   Entry restored;
   restored.job = std::move(job);
@@ -39,6 +48,14 @@ void Table::restore(Job job, const Failure& interrupted, WallTime now) {
   }
   last_sequence_ = std::max(last_sequence_, restored.job.sequence);
   jobs_.insert_or_assign(restored.job.job_id, std::move(restored));
+}
+
+bool Table::amend(const std::string& job_id, Failure interrupted) {
+  const auto found = jobs_.find(job_id);
+  if (found == jobs_.end() || !found->second.job.error || found->second.job.error->code != "interrupted")
+    return false;
+  found->second.job.error = std::move(interrupted);
+  return true;
 }
 
 Result<const Job*> Table::add(Order order, WallTime now) {
@@ -101,6 +118,8 @@ bool Table::finish(const std::string& job_id, Outcome outcome, WallTime now) {
   }
   queue_.erase(over.job.sequence);
   over.job.result = std::move(outcome.result);
+  whole_.push_back(job_id);
+  shorten_older();
   if (outcome.end == Outcome::End::completed) {
     begun(job_id, now);
     end(over, Status::completed, now);

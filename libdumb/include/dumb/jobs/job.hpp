@@ -51,6 +51,8 @@ json::object to_summary(const Job& job);
 /// creation.
 inline constexpr std::size_t list_limit = 100;
 json::object to_record(const Job& job);
+/// Cuts the lists of a result to that length and says so in its `truncated`.
+void shorten(json::object& result);
 /// Errc::invalid_argument when it is no record of a job.
 Result<Job> from_record(const json::value& record);
 

@@ -49,6 +49,8 @@ class Runner {
   /// The history of an earlier run. `interrupted` says what became of a job that was active. Before anything
   /// else.
   void restore(std::vector<Job> history, const std::function<Failure(const Job&)>& interrupted);
+  /// More is known of what became of a job that was interrupted; no other job is touched.
+  void amend(const std::string& job_id, Failure interrupted);
   /// Fails with EAGAIN when too many jobs are active.
   Result<Job> submit(std::string operation, std::string process_name, json::object metadata, Work work);
   Result<Table::Cancelled> cancel(const std::string& job_id);

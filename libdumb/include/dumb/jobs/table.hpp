@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <dumb/base/clock.hpp>
 #include <dumb/base/result.hpp>
 #include <dumb/jobs/job.hpp>
@@ -22,6 +23,7 @@ struct Limits {
   std::size_t running = 2;
   std::size_t active = 100;
   std::size_t kept = 500;
+  std::size_t whole_results = 8;  ///< the newest; the lists of others are cut (SYM-51)
   std::chrono::seconds keep_for = std::chrono::hours(24);
 };
 
@@ -52,6 +54,9 @@ class Table {
 
   /// A job of an earlier run of the program. One that was active ends as `interrupted` with `failure`.
   void restore(Job job, const Failure& interrupted, WallTime now);
+
+  /// Replaces what is told of a job that was interrupted; false when it is none.
+  bool amend(const std::string& job_id, Failure interrupted);
 
   /// Fails with EAGAIN at `active` active jobs.
   Result<const Job*> add(Order order, WallTime now);
@@ -89,10 +94,12 @@ class Table {
   };
   Entry& entry(const std::string& job_id);
   static void end(Entry& entry, Status status, WallTime now);
+  void shorten_older();
 
   Limits limits_;
   std::map<std::string, Entry> jobs_;
   std::map<std::uint64_t, std::string> queue_;  ///< active jobs by order of creation
+  std::deque<std::string> whole_;  ///< finished jobs with their results as they were, oldest first
   std::size_t places_taken_ = 0;
   std::uint64_t last_sequence_ = 0;
 };
