@@ -68,7 +68,8 @@ set(dumb_dev_depends
   "libfmt-dev (>= 9.1)"
   "libssl-dev"
   "libcrypt-dev"
-  "libarchive-dev (>= 3.6)")
+  "libarchive-dev (>= 3.6)"
+  "libsqlite3-dev (>= 3.31)")
 if(NOT dumb_is_static)
   list(APPEND dumb_dev_depends "dumb (= ${PROJECT_VERSION})")
 endif()

@@ -148,6 +148,9 @@ class Engine::Impl final : public supervisor::ServiceSource {
   void start_workers();
   void start_worker(std::string what, asio::awaitable<void> worker);
   void stop_workers();
+  /// Performs steps a post-start left over, again and again until they succeed or the service ends.
+  void link_in_background(const std::string& process_name, json::array steps);
+  asio::awaitable<void> keep_linked(std::string process_name, json::array steps);
   FfprobeWatch ffprobe_watch();
 
   // Repair of Plex's database (repair.cpp)
@@ -369,6 +372,11 @@ class Engine::Impl final : public supervisor::ServiceSource {
   };
   Measured measured;
   std::list<asio::cancellation_signal> background_workers;  // each ends one worker
+  struct Linking {
+    std::string process_name;
+    asio::cancellation_signal stop;
+  };
+  std::list<Linking> linking;  ///< services that are being linked to others
   bool onboarding_under_way = false;
   std::map<std::string, supervisor::State> onboarding_states;  ///< last states of the starts of this call
   bool run_files_pending = false;                           // something changed since they were written

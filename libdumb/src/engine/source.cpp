@@ -273,6 +273,7 @@ asio::awaitable<Result<bool>> Engine::Impl::post_start(std::string process_name)
     const Result<void> started = co_await supervisor.start(name);
     if (!started) log.warning(name + " failed to start: " + started.error().message());
   }
+  if (!outcome->background.empty()) link_in_background(process_name, outcome->background);
   if (outcome->restart_needed)
     causes.asked(process_name, Ask::restart, cause::setup, "takes up what was set up after its start");
   co_return outcome->restart_needed;

@@ -5,6 +5,7 @@
 
 #include "setup/phase_asio.hpp"
 #include "setup/postgres.hpp"
+#include "setup/sqlite_posix.hpp"
 
 /// The step sql for PostgreSQL: password, databases, extensions (SVC-118 to SVC-122).
 namespace dumb::setup {
@@ -248,6 +249,32 @@ Task<StepResult> run_statements(RunPtr run, json::object step) {
   co_return Effect::changed;
 }
 
+/// SVC-126: a row for this server in pgAdmin's own table, which pgAdmin makes at its first start.
+Task<StepResult> register_server(RunPtr run) {
+  auto open_it = [run](const std::atomic<bool>&) { return open_session(*run); };
+  const auto session = co_await offload(*run->context.workers, std::move(open_it));
+  if (!session) co_return session.error();
+  const auto start = std::chrono::steady_clock::now();
+  for (;;) {
+    Query look{"pgadmin",
+               "SELECT 'there' FROM pg_tables WHERE schemaname = 'public' AND tablename = 'server';\n",
+               {},
+               false};
+    const auto looked = co_await ask(run, *session, std::move(look));
+    if (!looked) co_return looked.error();
+    if (looked->status.success() && has_line(output_lines(looked->output), "there")) break;
+    if (std::chrono::steady_clock::now() - start >= database_limit)
+      co_return failure(Failure::database_failed, "pgAdmin has not made its table of servers within 60 s");
+    co_await pause(Seconds(1));
+    const bool cancelled = co_await is_cancelled();
+    if (cancelled) co_return failure(Failure::cancelled, "setup was cancelled");
+  }
+  Query insert{"pgadmin", pg::register_server_sql(session->connection), {}, false};
+  const auto inserted = co_await must(run, *session, std::move(insert));
+  if (!inserted) co_return inserted.error();
+  co_return has_line(output_lines(*inserted), "INSERT 0 1") ? Effect::changed : Effect::none;
+}
+
 }  // namespace
 
 Task<StepResult> setup_databases(RunPtr run) {
@@ -292,11 +319,20 @@ Task<StepResult> setup_databases(RunPtr run) {
 Task<StepResult> step_sql(RunPtr run, json::object step) {
   const std::string engine = jsonx::string_at(step, "engine");
   const std::string model = jsonx::string_at(step, "model");
+  if (engine == "sqlite") {
+    auto work = [run, step](const std::atomic<bool>&) { return step_sqlite(*run, step); };
+    const auto done = co_await offload(*run->context.workers, std::move(work));
+    co_return done;
+  }
   if (engine != "postgres") {
     co_return failure(Failure::not_installed, fmt::format("this build cannot change {} databases", engine));
   }
   if (model == "postgres-databases") {
     const auto done = co_await setup_databases(run);
+    co_return done;
+  }
+  if (model == "pgadmin-server") {
+    const auto done = co_await register_server(run);
     co_return done;
   }
   if (!model.empty())

@@ -4,7 +4,7 @@
 #include <dumb/setup/install.hpp>
 #include <dumb/setup/setup.hpp>
 
-#include "setup/api_asio.hpp"
+#include "setup/arr_api_asio.hpp"
 #include "setup/phase_asio.hpp"
 #include "setup/postgres.hpp"
 #include "setup/rclone.hpp"
@@ -88,6 +88,14 @@ Task<StepResult> awaited_step(RunPtr run, json::object step, std::string kind) {
   if (kind == "build") {
     const auto done = co_await step_build(run, std::move(step));
     co_return done;
+  }
+  if (kind == "prowlarr-indexers") {
+    const auto done = co_await update_definitions(run);
+    co_return done;
+  }
+  if (is_background(kind)) {
+    run->outcome.background.emplace_back(std::move(step));
+    co_return Effect::none;
   }
   if (kind == "http") {
     const auto done = co_await step_http(run, std::move(step));
@@ -185,8 +193,19 @@ bool has_template_directories(std::string_view key) {
   return key == "seerr" || key == "huntarr" || key == "profilarr";
 }
 
+/// Steps speak of the directory this very instance is installed in (SVC-48).
+void tell_root(Run& run) {
+  const std::filesystem::path root = install_root(run.context);
+  if (root.empty()) return;
+  const std::string shown = run.context.root.unmap(root).native();
+  run.scope.values["install.root"] = [shown] { return json::value(json::string(shown)); };
+  if (jsonx::string_at(run.service.install, "method") == "servarr")
+    run.scope.assign("install_dir", json::value(json::string(shown)));
+}
+
 /// What a service needs before its steps, beyond what data can say.
 Task<Result<void>> prepare(RunPtr run, Phase phase) {
+  if (phase == Phase::configure) tell_root(*run);
   if (run->service.key == "postgres") {
     const auto done = co_await prepare_postgres(run, phase);
     co_return done;

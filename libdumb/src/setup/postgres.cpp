@@ -202,6 +202,17 @@ std::string database_argument(std::string_view database) {
   return out + "'";
 }
 
+std::string register_server_sql(const Connection& connection) {
+  const std::string name = quote_literal(connection.user);
+  const std::string host = quote_literal(connection.host);
+  return fmt::format(
+      "INSERT INTO public.server (user_id, servergroup_id, name, host, port, maintenance_db, username, "
+      "connection_params) SELECT 1, 1, {0}, {1}, {2}, 'postgres', {0}, '{{\"connect_timeout\": 10}}' WHERE "
+      "NOT "
+      "EXISTS (SELECT 1 FROM public.server WHERE name = {0} AND host = {1} AND port = {2});\n",
+      name, host, connection.port);
+}
+
 std::string sizes_sql() {
   return "SELECT datname || ' ' || pg_size_pretty(pg_database_size(oid)) FROM pg_database WHERE datallowconn "
          "AND NOT "

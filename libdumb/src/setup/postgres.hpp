@@ -64,6 +64,8 @@ std::string drop_temporary_role_sql();
 /// What psql takes as `-d`: a bare name could be read as a connection string.
 std::string database_argument(std::string_view database);
 std::string sizes_sql();
+/// Enters the server into pgAdmin's table unless it is there by name, host and port (SVC-126).
+std::string register_server_sql(const Connection& connection);
 
 /// `15.4`, `9.6.2` of "postgres (PostgreSQL) 15.4 (Debian …)" -> "15", "9.6".
 std::string major_version(std::string_view version_output);

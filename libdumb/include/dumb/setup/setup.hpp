@@ -2,6 +2,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <dumb/base/json.hpp>
 #include <dumb/base/log.hpp>
@@ -50,6 +51,8 @@ struct Outcome {
     std::vector<std::string> env;
   };
   std::vector<Companion> companions;
+  /// Steps of post-start that nothing waits for (SVC-19): for reconcile(), while the service runs.
+  json::array background;
   bool restart_needed = false;  ///< a step marked restart_if_changed changed something (SVC-20)
 };
 
@@ -96,6 +99,10 @@ boost::system::error_code make_error_code(Failure code) noexcept;
 boost::asio::awaitable<Result<Outcome>> configure(Context context);
 /// The same for the post-start steps; the service is running.
 boost::asio::awaitable<Result<Outcome>> post_start(Context context);
+/// What a post-start left to be done beside the running service: instances linked to each other. False when
+/// something could not be reached, which was logged; the same call may be repeated and changes nothing that is
+/// right (SVC-161). Fails with Failure::cancelled.
+boost::asio::awaitable<Result<bool>> reconcile(Context context, json::array steps);
 
 }  // namespace dumb::setup
 
