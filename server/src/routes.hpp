@@ -15,6 +15,7 @@ std::vector<Route> process_routes();
 std::vector<Route> onboarding_routes();
 std::vector<Route> config_routes();
 /// Link operations and background jobs.
+std::vector<Route> metrics_routes();
 std::vector<Route> symlink_routes();
 /// Updates of services.
 std::vector<Route> update_routes();

@@ -70,8 +70,8 @@ std::vector<Route> system_routes(std::chrono::milliseconds health_limit) {
 
 std::vector<Route> make_routes(std::chrono::milliseconds health_limit) {
   std::vector<Route> out = process_routes();
-  for (auto&& part : {onboarding_routes(), update_routes(), symlink_routes(), config_routes(), auth_routes(),
-                      system_routes(health_limit)})
+  for (auto&& part : {onboarding_routes(), update_routes(), symlink_routes(), metrics_routes(),
+                      config_routes(), auth_routes(), system_routes(health_limit)})
     out.insert(out.end(), part.begin(), part.end());
   const std::vector<Route> pages = documentation_routes(out);
   out.insert(out.end(), pages.begin(), pages.end());

@@ -5,6 +5,7 @@
 #include <boost/mp11/list.hpp>
 #include <cmath>
 #include <dumb/base/codec_text.hpp>
+#include <dumb/metrics/snapshot.hpp>
 
 #include <dumb/auth/service.hpp>
 
@@ -35,7 +36,7 @@ using AnswerTypes = boost::mp11::mp_list<
     engine::SnapshotList, engine::ManifestFileList, engine::RescheduleReply, engine::UpdateStatus,
     auth::Status, auth::TokenPair, auth::UserList, auth::UserEntry, auth::Verification, MessageShape,
     onboarding::Reply, onboarding::PlanReply, onboarding::CoreServiceList, onboarding::OptionalServiceList,
-    onboarding::Status, onboarding::Marked>;
+    onboarding::Status, onboarding::Marked, metrics::Snapshot, metrics::SeriesAnswer, engine::HistoryItems>;
 
 /// Makes values of any described type that differ in everything.
 class Filler {

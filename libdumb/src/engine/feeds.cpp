@@ -147,6 +147,50 @@ class FeedHub::StatusFeed final : public FeedBase, public std::enable_shared_fro
   asio::steady_timer timer_;
 };
 
+class FeedHub::MetricsFeed final : public FeedBase, public std::enable_shared_from_this<MetricsFeed> {
+ public:
+  MetricsFeed(std::shared_ptr<FeedHub> hub, realtime::Request request, asio::io_context& context)
+      : FeedBase(std::move(hub), std::move(request)), timer_(context) {}
+
+  void begin(std::function<void()> ready) override {
+    ready_ = std::move(ready);
+    if (!request_.bootstrap && !request_.history) return look();
+    hub_->get_first_metrics(request_, [weak = weak_from_this()](Message message) {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->first_ = std::move(message);
+      self->look();
+      self->tell();
+    });
+  }
+  /// What the channel begins with is never replaced.
+  Message take() override { return first_ ? std::exchange(first_, nullptr) : outbox_.take(); }
+
+ private:
+  void look() {
+    timer_.expires_after(request_.interval);
+    timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& cancelled) {
+      const auto self = weak.lock();
+      if (!cancelled && self) self->look();
+    });
+    // What others have just had taken is as good, but not the one this client had last.
+    const auto age = std::min(std::chrono::milliseconds(1000), request_.interval / 2);
+    hub_->get_snapshot(age, [weak = weak_from_this()](const Message& snapshot) {
+      const auto self = weak.lock();
+      if (!self || !snapshot || snapshot == self->last_) return;
+      self->last_ = snapshot;
+      self->outbox_.put(
+          std::make_shared<const std::string>(R"({"type":"snapshot","data":)" + *snapshot + '}'));
+      self->tell();
+    });
+  }
+
+  Message first_;
+  Message last_;  ///< nobody is told the same twice
+  realtime::LatestOutbox outbox_;
+  asio::steady_timer timer_;
+};
+
 FeedHub::FeedHub(Parts parts) : parts_(std::move(parts)) {}
 
 FeedHub::~FeedHub() {
@@ -159,6 +203,18 @@ std::shared_ptr<Feed> FeedHub::logs(realtime::Request request) {
 
 std::shared_ptr<Feed> FeedHub::status(realtime::Request request) {
   return std::make_shared<StatusFeed>(shared_from_this(), std::move(request), parts_->context);
+}
+
+std::shared_ptr<Feed> FeedHub::metrics(realtime::Request request) {
+  return std::make_shared<MetricsFeed>(shared_from_this(), std::move(request), parts_->context);
+}
+
+void FeedHub::get_snapshot(std::chrono::milliseconds age, Parts::Deliver deliver) {
+  if (parts_) parts_->snapshot(age, std::move(deliver));
+}
+
+void FeedHub::get_first_metrics(realtime::Request request, Parts::Deliver deliver) {
+  if (parts_) parts_->first_metrics(std::move(request), std::move(deliver));
 }
 
 void FeedHub::add(LogFeed& feed) {

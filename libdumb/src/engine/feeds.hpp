@@ -47,6 +47,11 @@ class FeedHub : public std::enable_shared_from_this<FeedHub> {
     std::function<auth::Service&()> auth;
     /// The message of the status channel as it is now, in the long or short form.
     std::function<std::string(bool health)> status_text;
+    using Deliver = std::function<void(realtime::Message)>;
+    /// Hands over the text of a snapshot of metrics that is not older than `age`; null: there is none.
+    std::function<void(std::chrono::milliseconds age, Deliver)> snapshot;
+    /// Hands over the first message of the metrics channel; null: there is none.
+    std::function<void(realtime::Request, Deliver)> first_metrics;
   };
   explicit FeedHub(Parts parts);
   ~FeedHub();
@@ -55,6 +60,7 @@ class FeedHub : public std::enable_shared_from_this<FeedHub> {
 
   std::shared_ptr<Feed> logs(realtime::Request request);
   std::shared_ptr<Feed> status(realtime::Request request);
+  std::shared_ptr<Feed> metrics(realtime::Request request);
 
   /// What the status channel shows has changed, or may have.
   void changed();
@@ -63,6 +69,7 @@ class FeedHub : public std::enable_shared_from_this<FeedHub> {
 
   class LogFeed;
   class StatusFeed;
+  class MetricsFeed;
 
  private:
   friend class FeedBase;
@@ -70,6 +77,8 @@ class FeedHub : public std::enable_shared_from_this<FeedHub> {
   void remove(LogFeed& feed);
   /// Built once for all who ask at about the same time.
   realtime::Message status_message(bool health);
+  void get_snapshot(std::chrono::milliseconds age, Parts::Deliver deliver);
+  void get_first_metrics(realtime::Request request, Parts::Deliver deliver);
   void deliver_lines();
 
   std::optional<Parts> parts_;

@@ -17,6 +17,7 @@
 
 #include "engine/feeds.hpp"
 #include "engine/link_service.hpp"
+#include "engine/metrics_service.hpp"
 #include "engine/run_lock.hpp"
 
 namespace dumb::engine {
@@ -119,6 +120,7 @@ Engine::Impl::Impl(asio::io_context& io, Options opened, catalog::Catalog known,
   log.set_secrets(manager->secret_values());
   links = make_links();
   feeds = make_feeds();
+  metrics_service = make_metrics();
   update_service = make_updates();
   manager->on_change([this](const std::vector<JsonPath>&) {
     links->backups().follow_config();

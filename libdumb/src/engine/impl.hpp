@@ -16,6 +16,7 @@
 #include <dumb/logs/log_service.hpp>
 #include <dumb/logs/redact.hpp>
 #include <dumb/logs/settings.hpp>
+#include <dumb/metrics/sampler.hpp>
 #include <dumb/onboarding/decision.hpp>
 #include <dumb/setup/setup.hpp>
 #include <dumb/setup/version.hpp>
@@ -45,6 +46,7 @@ namespace asio = boost::asio;
 struct FfprobeWatch;
 class FeedHub;
 class LinkService;
+class MetricsService;
 class UpdateService;
 struct LiveEntry;
 struct BackupSettings;
@@ -250,6 +252,10 @@ class Engine::Impl final : public supervisor::ServiceSource {
   LiveEntry live_entry(const std::string& process_name, const graph::ProcessStates& states) const;
   void judge_health(LiveEntry& entry, const supervisor::ServiceInfo& info) const;
   void renew_verdict(const std::string& process_name);
+  void deliver_message(asio::awaitable<realtime::Message> work, std::function<void(realtime::Message)> deliver);
+  asio::awaitable<realtime::Message> first_metrics(realtime::Request request);
+  std::shared_ptr<MetricsService> make_metrics();
+  std::vector<metrics::Managed> managed_processes() const;
 
   // Updates (updates.cpp)
   std::shared_ptr<UpdateService> make_updates();
@@ -383,6 +389,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   bool run_files_writing = false;
   Resting resting;  // as written for the next run
   std::shared_ptr<FeedHub> feeds;
+  std::shared_ptr<MetricsService> metrics_service;
   std::unique_ptr<LinkService> links;
   std::unique_ptr<auth::Service> accounts;  // opened when it is first asked for
 

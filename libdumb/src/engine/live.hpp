@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/describe.hpp>
+#include <boost/json/array.hpp>
 #include <dumb/engine/types.hpp>
 #include <optional>
 #include <string>
@@ -35,5 +36,13 @@ struct LiveNames {
   std::vector<std::string> running;
 };
 BOOST_DESCRIBE_STRUCT(LiveNames, (), (type, running))
+
+/// What /ws/metrics begins with, when it is asked for the history (UI-99).
+struct MetricsHistory {
+  std::string type = "history";
+  json::array items;
+  bool truncated = false;
+};
+BOOST_DESCRIBE_STRUCT(MetricsHistory, (), (type, items, truncated))
 
 }  // namespace dumb::engine

@@ -4,12 +4,14 @@
 
 #include "engine/ffprobe_watch_asio.hpp"
 #include "engine/impl.hpp"
+#include "engine/metrics_service.hpp"
 
 namespace dumb::engine {
 
 void Engine::Impl::start_workers() {
   start_worker("the ffprobe monitor", watch_ffprobe(ffprobe_watch()));
   start_worker("Plex DBRepair", repair_loop());
+  start_worker("the history of metrics", metrics_service->write_history());
 }
 
 /// Runs until stop_workers(); its last handler is here, so that nothing it throws is lost.

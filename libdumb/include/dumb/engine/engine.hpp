@@ -9,6 +9,7 @@
 #include <dumb/base/root.hpp>
 #include <dumb/config/manager.hpp>
 #include <dumb/engine/feed.hpp>
+#include <dumb/engine/metrics.hpp>
 #include <dumb/engine/symlinks.hpp>
 #include <dumb/engine/types.hpp>
 #include <dumb/engine/updates.hpp>
@@ -146,7 +147,12 @@ class Engine {
   /// ends that.
   boost::asio::awaitable<Result<EventList>> events(EventQuery query);
   boost::asio::awaitable<Result<LogChunk>> logs(LogQuery query);
-  /// One client's part in a live channel. Null for a channel this build does not have.
+  /// The machine and what runs on it (UI-110), as JSON; not older than a second.
+  boost::asio::awaitable<Text> metrics();
+  /// What was written of it (UI-119 to UI-122). Files are read in pieces.
+  boost::asio::awaitable<metrics::SeriesAnswer> metrics_series(metrics::HistoryQuery query);
+  boost::asio::awaitable<HistoryItems> metrics_history(metrics::HistoryQuery query);
+  /// One client's part in a live channel.
   std::shared_ptr<Feed> feed(realtime::Channel channel, realtime::Request request);
   /// The whole effective document, or one block (CFG-71).
   Result<json::object> config_of(std::optional<std::string> process_name) const;
