@@ -214,7 +214,10 @@ Result<void> record_version(const InstallRun& install, const std::string& versio
       ::unlink(path.c_str());
       continue;
     }
-    auto written = file::write_if_changed(path, version + "\n", install.run->owned(0644));
+    const file::WriteOptions owner = install.run->owned(0644);
+    const auto made = file::make_directories(path.parent_path(), 0755, owner.uid, owner.gid);
+    if (!made) return made.error();
+    auto written = file::write_if_changed(path, version + "\n", owner);
     if (!written) return written.error();
   }
   return {};

@@ -48,8 +48,19 @@ StepResult correct(Run& run, const fs::path& path, std::optional<mode_t> mode,
   return effect;
 }
 
-StepResult make_directory(Run& run, const fs::path& path, const json::object& step, mode_t mode,
+/// Where a link that leads to nothing yet leads: user data below a directory of a release are linked from
+/// there before they exist (SVC-70).
+fs::path behind_link(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_symlink(fs::symlink_status(path, error)) || fs::exists(path, error)) return path;
+  const fs::path target = fs::read_symlink(path, error);
+  const fs::path parent = fs::canonical(path.parent_path(), error);
+  return error ? path : (parent / target).lexically_normal();
+}
+
+StepResult make_directory(Run& run, const fs::path& written, const json::object& step, mode_t mode,
                           bool owned_later) {
+  const fs::path path = behind_link(written);
   const file::WriteOptions owner = keeps_owner(step) ? file::WriteOptions() : run.owned(mode);
   struct stat info {};
   if (::lstat(path.c_str(), &info) == 0) {
