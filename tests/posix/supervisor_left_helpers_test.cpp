@@ -113,8 +113,11 @@ TEST_CASE("a helper of setup carries the mark of its run directory, a service do
           "[engine][LIF-30][LIF-51]") {
   Scratch s;
   auto file = Scratch::document();
-  s.overlay("phalanx_db", R"([{"do": "run", "argv": [")" + test::test_child() +
-                              R"(", "--env", "DUMB_HELPER", "--exit", "0"]}])");
+  std::filesystem::create_directories(s.dir / "opt");
+  std::filesystem::create_symlink(test::test_child(),
+                                  s.dir / "opt/helper");  // a step's paths lie below the root
+  s.overlay("phalanx_db",
+            R"([{"do": "run", "argv": ["/opt/helper", "--env", "DUMB_HELPER", "--exit", "0"]}])");
   Scratch::child_of(file, "phalanx_db", {"--env", "DUMB_HELPER"});
   s.environment["DUMB_HELPER"] = "of somebody else";
   REQUIRE(s.open(file));

@@ -50,7 +50,7 @@ bool eventually(const std::function<bool()>& condition, std::chrono::millisecond
 bool holds_no_launch(const std::filesystem::path& run_directory) {
   for (const auto& entry : std::filesystem::directory_iterator(run_directory)) {
     const std::string name = entry.path().filename();
-    if (name != "id" && name != "lock") return false;
+    if (name != "id" && name != "lock" && name != "restarts.json") return false;
   }
   return true;
 }
