@@ -153,9 +153,11 @@ void write_config(const fs::path& root, const std::string& program, const fs::pa
   fs::create_directories(root / "config");
   std::ofstream file(root / "config/dumb_config.json");
   const bool root_user = ::geteuid() == 0;  // services never run as root
-  file << R"({"dumb": {"frontend": {"enabled": false}, "api_service": {"port": )" << free_port()
-       << R"(}, "auto_restart": {"enabled": true, "restart_on_unhealthy": false, "backoff_seconds": [0],)"
-       << R"( "max_restarts": 1000, "services": [)";
+  file
+      << R"({"dumb": {"frontend": {"enabled": false}, "metrics": {"history_enabled": false}, "api_service": {"port": )"
+      << free_port()
+      << R"(}, "auto_restart": {"enabled": true, "restart_on_unhealthy": false, "backoff_seconds": [0],)"
+      << R"( "max_restarts": 1000, "services": [)";
   for (std::size_t i = 0; i < children; ++i) file << (i == 0 ? "" : ", ") << "\"Service " << i << '"';
   file << R"(]}}, "puid": )" << (root_user ? 1000 : ::geteuid()) << R"(, "pgid": )"
        << (root_user ? 1000 : ::getegid());

@@ -258,9 +258,10 @@ void dumb_run(const Setting& setting, bool look_idle, Figures& figures) {
   {
     std::ofstream file(root / "config/dumb_config.json");
     const bool root_user = ::geteuid() == 0;  // services never run as root
-    file << R"({"dumb": {"frontend": {"enabled": false}, "api_service": {"port": )" << free_port()
-         << R"(}}, "puid": )" << (root_user ? 1000 : ::geteuid()) << R"(, "pgid": )"
-         << (root_user ? 1000 : ::getegid());
+    file
+        << R"({"dumb": {"frontend": {"enabled": false}, "metrics": {"history_enabled": false}, "api_service": {"port": )"
+        << free_port() << R"(}}, "puid": )" << (root_user ? 1000 : ::geteuid()) << R"(, "pgid": )"
+        << (root_user ? 1000 : ::getegid());
     for (std::size_t i = 0; i < setting.children; ++i) {
       file << R"(, "service)" << i << R"(": {"enabled": true, "process_name": "Service )" << i
            << R"(", "command": [")" << setting.stub.native() << R"("], "env": {"NOTIFY_SOCKET": ")"
