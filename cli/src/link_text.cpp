@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/json.hpp>
+#include <cctype>
 #include <cmath>
 #include <vector>
 
@@ -26,8 +28,25 @@ const json::array& list_at(const json::object& object, std::string_view key) {
   return value != nullptr && value->is_array() ? value->get_array() : none;
 }
 
+/// As it can be shown. A line break is a part of a name here, not the end of a line.
+std::string shown(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    if (c == '\n') {
+      escaped += "\\n";
+    } else if (c == '\t') {
+      escaped += "\\t";
+    } else if (c == '\r') {
+      escaped += "\\r";
+    } else {
+      escaped += c;
+    }
+  }
+  return printable(escaped);
+}
+
 std::string text_of(const json::object& object, std::string_view key) {
-  return printable(jsonx::string_at(object, key));
+  return shown(jsonx::string_at(object, key));
 }
 
 std::string links(std::int64_t count) {
@@ -37,6 +56,7 @@ std::string links(std::int64_t count) {
 struct Line {
   std::string_view key;
   std::string_view text;
+  std::string_view of_one = {};  ///< where it differs
 };
 
 /// "  1,234  text" for every counter that is not zero.
@@ -46,7 +66,8 @@ std::string counters(const json::object& report, std::initializer_list<Line> lin
   std::string out;
   for (const Line& line : lines) {
     const std::int64_t count = count_at(report, line.key);
-    if (count != 0) out += fmt::format("  {:>{}}  {}\n", grouped(count), width, line.text);
+    const std::string_view text = count == 1 && !line.of_one.empty() ? line.of_one : line.text;
+    if (count != 0) out += fmt::format("  {:>{}}  {}\n", grouped(count), width, text);
   }
   return out;
 }
@@ -78,7 +99,7 @@ std::string errors_text(const json::object& report, const Style& style) {
 std::string paths_text(std::string_view title, const json::array& paths) {
   std::string out;
   for (const json::value& path : paths) {
-    out += fmt::format("{}: {}\n", title, printable(jsonx::scalar_text(path)));
+    out += fmt::format("{}: {}\n", title, shown(jsonx::scalar_text(path)));
   }
   return out;
 }
@@ -92,12 +113,31 @@ std::string warnings_text(const json::object& report, const Style& style) {
   return out;
 }
 
-std::string manifest_text(const json::object& report, std::initializer_list<std::string_view> keys) {
-  for (const std::string_view key : keys) {
-    const std::string path = text_of(report, key);
-    if (!path.empty()) return fmt::format("\nundo with: dumb-cli symlinks undo {} --apply\n", path);
+/// As one word of a command.
+std::string word(const std::string& text) {
+  const auto is_plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view("/._-+,:@%").find(c) != std::string_view::npos;
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), is_plain)) return text;
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+/// The first manifest a report names that can undo or finish its run.
+std::string manifest_of(const json::object& report) {
+  for (const std::string_view key : {"backup_manifest", "auto_manifest", "undo_manifest"}) {
+    const std::string path = jsonx::string_at(report, key);
+    if (!path.empty()) return printable(word(path));
   }
   return {};
+}
+
+std::string manifest_text(const json::object& report, std::string_view options) {
+  const std::string manifest = manifest_of(report);
+  if (manifest.empty()) return {};
+  return fmt::format("\nundo with: dumb-cli symlinks undo {} --apply{}\n", manifest, options);
 }
 
 bool is_dry(const json::object& report) {
@@ -148,23 +188,33 @@ std::string LinkProgress::line(const json::object& progress, double now, const S
   return text;
 }
 
-std::string repair_text(const json::object& report, const Style& style) {
+std::string options_text(const std::optional<std::string>& root) {
+  return root ? " --local --root " + word(*root) : " --local";
+}
+
+std::string repair_text(const json::object& report, const Style& style, std::string_view options) {
   const std::string would = is_dry(report) ? "would be " : "";
-  std::string out = fmt::format("{} seen\n", links(count_at(report, "scanned_symlinks")));
+  // A resumed run looks at what its manifest lists, and for nothing else.
+  const bool resumed = list_at(report, "rules").empty() && count_at(report, "scanned_symlinks") == 0 &&
+                       count_at(report, "skipped_unchanged") + count_at(report, "changed") +
+                               count_at(report, "moved") + count_at(report, "copied") >
+                           0;
+  std::string out = resumed ? std::string("the rest of an interrupted run\n")
+                            : fmt::format("{} seen\n", links(count_at(report, "scanned_symlinks")));
   const std::string changed = would + "changed";
   const std::string moved = would + "moved";
   const std::string copied = would + "copied";
   out += counters(report, {{"changed", changed},
                            {"moved", moved},
                            {"copied", copied},
-                           {"skipped_unchanged", "left as they are"},
+                           {"skipped_unchanged", resumed ? "done already" : "left as they are"},
                            {"skipped_nonexistent_target", "skipped, the target is missing"},
                            {"skipped_existing_destination", "skipped, something is at the destination"},
                            {"skipped_changed_during_run", "skipped, changed by somebody else meanwhile"},
                            {"not_attempted", "not attempted"},
                            {"targets_unknown", "with a target that cannot be looked at"},
                            {"new_targets_missing", "with a new target that does not exist"},
-                           {"errors_total", "errors"}});
+                           {"errors_total", "errors", "error"}});
   out += warnings_text(report, style);
   out += first_of("Changes", list_at(report, "changes"), count_at(report, "changes_total"),
                   [](const json::object& change) {
@@ -176,7 +226,7 @@ std::string repair_text(const json::object& report, const Style& style) {
         return fmt::format("{} -> {}", text_of(move, "source_path"), text_of(move, "target_path"));
       });
   out += errors_text(report, style);
-  return out + manifest_text(report, {"backup_manifest", "auto_manifest"}) + dry_note(report);
+  return out + manifest_text(report, options) + dry_note(report);
 }
 
 std::string backup_text(const json::object& report, const Style& style) {
@@ -185,26 +235,55 @@ std::string backup_text(const json::object& report, const Style& style) {
   out += counters(report, {{"scanned_symlinks", "seen"},
                            {"skipped_broken", "left out, the target is missing"},
                            {"targets_unknown", "with a target that cannot be looked at"},
-                           {"errors_total", "errors"}});
+                           {"errors_total", "errors", "error"}});
   out += warnings_text(report, style);
   if (!jsonx::bool_at(report, "complete", true))
     out += style.paint(Color::yellow, "the snapshot is not complete") + '\n';
   return out + errors_text(report, style);
 }
 
-std::string restore_text(const json::object& report, const Style& style) {
+std::string restore_text(const json::object& report, const Style& style, std::string_view options,
+                         std::string_view samples) {
   std::string out = fmt::format("{} entries in {}\n", grouped(count_at(report, "total_entries")),
                                 text_of(report, "manifest_path"));
   out += counters(report, {{"restored", is_dry(report) ? "would be restored" : "restored"},
                            {"skipped_unchanged", "as they should be"},
                            {"skipped_existing", "skipped, something else is there"},
                            {"skipped_nonexistent_target", "skipped, the target is missing"},
-                           {"skipped_invalid_entries", "invalid entries"},
+                           {"skipped_invalid_entries", "invalid entries", "invalid entry"},
                            {"skipped_changed_during_run", "skipped, changed by somebody else meanwhile"},
                            {"not_attempted", "not attempted"},
-                           {"errors_total", "errors"}});
-  out += warnings_text(report, style) + errors_text(report, style);
-  return out + manifest_text(report, {"undo_manifest"}) + dry_note(report);
+                           {"errors_total", "errors", "error"}});
+  out += warnings_text(report, style);
+  out += samples;
+  return out + errors_text(report, style) + manifest_text(report, options) + dry_note(report);
+}
+
+std::string samples_text(const json::object& report) {
+  static constexpr std::array<std::array<std::string_view, 2>, 7> words{{{"create", "create"},
+                                                                         {"overwrite", "replace"},
+                                                                         {"remove", "remove"},
+                                                                         {"error", "error"},
+                                                                         {"skip_existing", "in the way"},
+                                                                         {"skip_missing_target", "broken"},
+                                                                         {"skip_unchanged", "as it is"}}};
+  std::string samples;
+  for (const json::value& value : list_at(report, "sample_changes")) {
+    if (!value.is_object()) continue;
+    const json::object& sample = value.get_object();
+    std::string action = text_of(sample, "action");
+    for (const auto& [name, spoken] : words) {
+      if (action == name) action = spoken;
+    }
+    samples +=
+        fmt::format("  {:<10}  {} -> {}", action, text_of(sample, "link_path"), text_of(sample, "target"));
+    if (const json::value* now = sample.if_contains("current_target")) {
+      samples += now->is_null() ? std::string(" (now no link)")
+                                : fmt::format(" (now {})", text_of(sample, "current_target"));
+    }
+    samples += '\n';
+  }
+  return samples.empty() ? samples : "\nSamples:\n" + samples;
 }
 
 std::string compare_text(const json::object& report, const Style& style) {
@@ -214,34 +293,21 @@ std::string compare_text(const json::object& report, const Style& style) {
                            {"projected_skipped_unchanged", "as they should be"},
                            {"projected_skipped_existing", "something else is there"},
                            {"projected_skipped_nonexistent_target", "the target is missing"},
-                           {"projected_skipped_invalid_entries", "invalid entries"},
-                           {"projected_errors", "errors"}});
-  std::string samples;
-  for (const json::value& value : list_at(report, "sample_changes")) {
-    if (!value.is_object()) continue;
-    const json::object& sample = value.get_object();
-    samples += fmt::format("  {:<19}  {} -> {}", text_of(sample, "action"), text_of(sample, "link_path"),
-                           text_of(sample, "target"));
-    const std::string current = text_of(sample, "current_target");
-    if (!current.empty()) samples += fmt::format(" (now {})", current);
-    samples += '\n';
-  }
-  if (!samples.empty()) out += "\nSamples:\n" + samples;
-  return out + errors_text(report, style);
+                           {"projected_skipped_invalid_entries", "invalid entries", "invalid entry"},
+                           {"projected_errors", "errors", "error"}});
+  return out + samples_text(report) + errors_text(report, style);
 }
 
 bool is_unfinished(const json::object& report) {
   return count_at(report, "not_attempted") > 0;
 }
 
-std::string how_to_go_on(const json::object& report) {
-  for (const std::string_view key : {"backup_manifest", "auto_manifest", "undo_manifest"}) {
-    const std::string path = text_of(report, key);
-    if (path.empty()) continue;
-    return fmt::format(
-        "interrupted; every link is old or new. Finish with: dumb-cli symlinks resume {} --apply", path);
-  }
-  return "interrupted; nothing was changed";
+std::string how_to_go_on(const json::object& report, std::string_view options) {
+  const std::string manifest = manifest_of(report);
+  if (manifest.empty()) return "interrupted; nothing was changed";
+  return fmt::format(
+      "interrupted; every link is old or new. Finish with: dumb-cli symlinks resume {} --apply{}", manifest,
+      options);
 }
 
 bool is_good(const json::object& report) {

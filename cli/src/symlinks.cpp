@@ -84,13 +84,18 @@ Result<json::object> perform(Context& context, const Invocation& invocation, std
   return run_locally(context, invocation, operation, claim, work);
 }
 
-using Text = std::string (*)(const json::object&, const Style&);
+/// Of commands that are named, so that they go on where this one has worked.
+std::string options_of(const Invocation& invocation) {
+  return invocation.has("--local") ? options_text(invocation.value("--root")) : std::string();
+}
 
-Result<ExitCode> tell(Context& context, const Result<json::object>& report, Text text) {
+template <class Text>
+Result<ExitCode> tell(Context& context, const Invocation& invocation, const Result<json::object>& report,
+                      Text text) {
   if (!report) return report.error();
-  context.print(context.json ? jsonx::print(*report) : text(*report, context.style));
+  context.print(context.json ? jsonx::print(*report) : text(*report));
   if (context.interrupted && is_unfinished(*report)) {
-    context.complain(how_to_go_on(*report));
+    context.complain(how_to_go_on(*report, options_of(invocation)));
     return ExitCode::interrupted;
   }
   return is_good(*report) ? ExitCode::success : ExitCode::failed;
@@ -99,10 +104,13 @@ Result<ExitCode> tell(Context& context, const Result<json::object>& report, Text
 Result<ExitCode> repair(Context& context, const Invocation& invocation,
                         const symlinks::RepairRequest& request) {
   const Claim claim = request.dry_run.value_or(true) ? Claim::none : Claim::stack;
-  return tell(context,
+  const auto text = [&](const json::object& report) {
+    return repair_text(report, context.style, options_of(invocation));
+  };
+  return tell(context, invocation,
               perform(context, invocation, "/process/symlink-repair-async", repair_operation, claim, request,
                       &symlinks::repair),
-              repair_text);
+              text);
 }
 
 Result<json::object> compared(Context& context, const Invocation& invocation,
@@ -125,7 +133,21 @@ Result<json::object> compared(Context& context, const Invocation& invocation,
                                              Client::patient);
 }
 
-Result<ExitCode> restore(Context& context, const Invocation& invocation) {
+/// Links that are right already say nothing.
+void drop_unchanged(json::object& comparison) {
+  json::value* list = comparison.if_contains("sample_changes");
+  if (list == nullptr || !list->is_array()) return;
+  json::array kept;
+  for (const json::value& sample : list->get_array()) {
+    if (!sample.is_object() || jsonx::string_at(sample.get_object(), "action") != "skip_unchanged")
+      kept.push_back(sample);
+  }
+  *list = std::move(kept);
+}
+
+enum class Wanted { any_manifest, repair_only };
+
+Result<ExitCode> restore(Context& context, const Invocation& invocation, Wanted wanted) {
   const auto apply = wants_apply(invocation);
   if (!apply) return apply.error();
   symlinks::RestoreRequest request;
@@ -134,10 +156,30 @@ Result<ExitCode> restore(Context& context, const Invocation& invocation) {
   request.dry_run = !*apply;
   request.overwrite_existing = invocation.has("--overwrite");
   request.restore_broken = !invocation.has("--skip-broken");
-  return tell(context,
+  std::string samples;
+  if (wanted == Wanted::repair_only || !context.json) {
+    // The answer of a restore has counters only: what it does is shown by a comparison made before.
+    symlinks::CompareRequest look;
+    look.manifest_path = request.manifest_path;
+    look.overwrite_existing = request.overwrite_existing.value_or(false);
+    look.restore_broken = request.restore_broken.value_or(true);
+    look.sample_limit = context.json ? 0 : 20;
+    auto seen = compared(context, invocation, look);
+    if (!seen) return seen.error();
+    if (wanted == Wanted::repair_only && jsonx::string_at(*seen, "manifest_type") != "symlink_repair") {
+      return Error(Errc::invalid_argument, "is a snapshot; 'dumb-cli symlinks restore' brings its links back",
+                   look.manifest_path);
+    }
+    drop_unchanged(*seen);
+    samples = samples_text(*seen);
+  }
+  const auto text = [&](const json::object& report) {
+    return restore_text(report, context.style, options_of(invocation), samples);
+  };
+  return tell(context, invocation,
               perform(context, invocation, "/process/symlink-manifest/restore-async", restore_operation,
                       *apply ? Claim::stack : Claim::none, request, &symlinks::restore),
-              restore_text);
+              text);
 }
 
 std::string size_text(std::int64_t bytes) {
@@ -236,27 +278,18 @@ Result<ExitCode> run_symlinks_backup(Context& context, const Invocation& invocat
   }
   request.include_broken = !invocation.has("--skip-broken");
   if (invocation.has("--no-check")) request.check_targets = false;
-  return tell(context,
+  return tell(context, invocation,
               perform(context, invocation, "/process/symlink-manifest/backup-async",
                       "symlink_manifest_backup", Claim::none, request, &symlinks::backup),
-              backup_text);
+              [&](const json::object& report) { return backup_text(report, context.style); });
 }
 
 Result<ExitCode> run_symlinks_restore(Context& context, const Invocation& invocation) {
-  return restore(context, invocation);
+  return restore(context, invocation, Wanted::any_manifest);
 }
 
 Result<ExitCode> run_symlinks_undo(Context& context, const Invocation& invocation) {
-  symlinks::CompareRequest look;
-  look.manifest_path = invocation.arguments.front();
-  look.sample_limit = 0;
-  const auto seen = compared(context, invocation, look);
-  if (!seen) return seen.error();
-  if (jsonx::string_at(*seen, "manifest_type") != "symlink_repair") {
-    return Error(Errc::invalid_argument, "is a snapshot; 'dumb-cli symlinks restore' brings its links back",
-                 look.manifest_path);
-  }
-  return restore(context, invocation);
+  return restore(context, invocation, Wanted::repair_only);
 }
 
 Result<ExitCode> run_symlinks_compare(Context& context, const Invocation& invocation) {
@@ -271,7 +304,10 @@ Result<ExitCode> run_symlinks_compare(Context& context, const Invocation& invoca
     }
     request.sample_limit = *number;
   }
-  return tell(context, compared(context, invocation, request), compare_text);
+  auto report = compared(context, invocation, request);
+  if (report && !context.json && !invocation.has("--samples")) drop_unchanged(*report);
+  return tell(context, invocation, report,
+              [&](const json::object& seen) { return compare_text(seen, context.style); });
 }
 
 Result<ExitCode> run_symlinks_files(Context& context, const Invocation& invocation) {

@@ -144,7 +144,7 @@ TEST_CASE("undo takes no snapshot for a repair", "[cli][SYM-33]") {
   const std::string compare =
       "GET "
       "/process/symlink-manifest/compare?manifest_path=s.json&overwrite_existing=false&restore_broken=true"
-      "&sample_limit=0";
+      "&sample_limit=20";
   program.answer(compare, R"({"manifest_path":"s.json","manifest_type":"symlink_snapshot"})");
   CHECK(program.run({"symlinks", "undo", "s.json", "--apply"}) == 1);
   CHECK(program.err ==
@@ -212,4 +212,37 @@ TEST_CASE("the rate counts from the begin of a stage", "[cli][SYM-44]") {
   CHECK(line("processing", 1, 102) == "processing  1 link");
   CHECK(line("processing", 20001, 104) == "processing  20,001 links  10,000/s");
   CHECK(cli::grouped(-1234567) == "-1,234,567");
+}
+
+TEST_CASE("a restore shows what it would do, and names commands that work where it worked",
+          "[cli][SYM-37][SYM-40]") {
+  const auto comparison =
+      jsonx::parse(R"({"sample_changes":[{"action":"create","link_path":"/l/a\nb","target":"/t"},)"
+                   R"({"action":"skip_existing","link_path":"/l/f","target":"/t","current_target":null},)"
+                   R"({"action":"overwrite","link_path":"/l/o","target":"/t","current_target":"/u"}]})");
+  REQUIRE(comparison);
+  const std::string samples = cli::samples_text(comparison->as_object());
+  CHECK(samples ==
+        "\nSamples:\n"
+        "  create      /l/a\\nb -> /t\n"
+        "  in the way  /l/f -> /t (now no link)\n"
+        "  replace     /l/o -> /t (now /u)\n");
+  const auto report = jsonx::parse(
+      R"({"manifest_path":"/c/s.json","dry_run":false,"total_entries":2,"restored":1,"errors_total":1,)"
+      R"("errors":[{"link_path":"/l/f","error":"no"}],"undo_manifest":"/c/an undo.json"})");
+  REQUIRE(report);
+  const cli::Style plain;
+  CHECK(cli::restore_text(report->as_object(), plain, cli::options_text("/srv/my stack"), samples) ==
+        "2 entries in /c/s.json\n  1  restored\n  1  error\n" + samples +
+            "\nErrors:\n  /l/f: no\n"
+            "\nundo with: dumb-cli symlinks undo '/c/an undo.json' --apply --local --root '/srv/my stack'\n");
+  CHECK(cli::options_text(std::nullopt) == " --local");
+}
+
+TEST_CASE("a resumed run is not told as one that saw no links", "[cli][SYM-78]") {
+  const auto report = jsonx::parse(
+      R"({"dry_run":false,"rules":[],"scanned_symlinks":0,"changed":3,"skipped_unchanged":4,"errors_total":0})");
+  REQUIRE(report);
+  CHECK(cli::repair_text(report->as_object(), cli::Style()) ==
+        "the rest of an interrupted run\n  3  changed\n  4  done already\n");
 }
