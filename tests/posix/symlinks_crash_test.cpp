@@ -208,47 +208,106 @@ TEST_CASE("a backup killed at any system call leaves the previous one", "[symlin
   }
 }
 
-TEST_CASE("a run killed at a random moment leaves every link old or new",
-          "[symlinks][EX-12][SYM-71][SYM-77]") {
-  const int rounds = test::long_rounds() > 0 ? test::long_rounds() : 4;
-  const int links = test::long_rounds() > 0 ? 20'000 : 600;
-  std::mt19937 random(20261122);
-  const Farm farm;
-  const auto name = [](int i) { return "/l/" + std::to_string(i % 40) + "/" + std::to_string(i); };
-  for (int i = 0; i < links; ++i) farm.link(name(i), "/a/" + std::to_string(i));
-  const auto before = farm.tree("/l");
-  for (int round = 0; round < rounds; ++round) {
-    const int watched = static_cast<int>(random() % static_cast<unsigned>(links));
+namespace {
+
+/// A large tree of links to "/a/N", which a repair turns into "/b/N".
+struct Library {
+  explicit Library(int count) : links(count) {
+    for (int i = 0; i < links; ++i) farm.link(name(i), "/a/" + std::to_string(i));
+    before = farm.tree("/l");
+  }
+  static std::string name(int i) { return "/l/" + std::to_string(i % 40) + "/" + std::to_string(i); }
+  std::string any() { return name(static_cast<int>(random() % static_cast<unsigned>(links))); }
+
+  /// Runs `work` in a child and kills it as soon as a link that chance has chosen begins with `prefix`.
+  bool killed_once(std::string_view prefix, const std::function<bool(const Environment&)>& work) {
+    Environment environment = farm.environment;
+    environment.threads = 1 + static_cast<unsigned>(random() % 4);
+    const std::string watched = any();
     const pid_t child = ::fork();
     REQUIRE(child >= 0);
-    if (child == 0) {
-      RepairRequest request = farm.request({"/l"}, {{"/a", "/b"}});
-      request.backup_path = "m.json";
-      Environment environment = farm.environment;
-      environment.threads = static_cast<unsigned>(1 + round % 4);
-      ::_exit(repair(environment, request) ? 0 : 1);
-    }
-    // The moment is when some link has been changed.
-    const bool moved = test::eventually([&] { return farm.target(name(watched)).starts_with("/b/"); });
+    if (child == 0) ::_exit(work(environment) ? 0 : 1);
+    const bool seen = test::eventually([&] { return farm.target(watched).starts_with(prefix); });
     ::kill(child, SIGKILL);
     int status = 0;
     ::waitpid(child, &status, 0);
-    REQUIRE(moved);
-    int torn = 0;
+    return seen;
+  }
+  bool apply_killed() {
+    return killed_once("/b/", [&](const Environment& environment) {
+      RepairRequest request = farm.request({"/l"}, {{"/a", "/b"}});
+      request.backup_path = "m.json";
+      return bool(repair(environment, request));
+    });
+  }
+  /// How many links are neither old nor new.
+  int torn() const {
+    int count = 0;
     for (int i = 0; i < links; ++i) {
       const std::string now = farm.target(name(i));
-      torn += now == "/a/" + std::to_string(i) || now == "/b/" + std::to_string(i) ? 0 : 1;
+      count += now == "/a/" + std::to_string(i) || now == "/b/" + std::to_string(i) ? 0 : 1;
     }
-    CHECK(torn == 0);
-    recover(farm.environment);
+    return count;
+  }
+  int left_behind() const {
+    int count = 0;
+    for (const auto& [path, what] : farm.tree("/l")) count += path.find(".dumbsym-") == path.npos ? 0 : 1;
+    return count;
+  }
+  Farm farm;
+  int links;
+  Tree before;
+  std::mt19937 random{20261122};
+};
+
+}  // namespace
+
+TEST_CASE("a run killed at a random moment leaves every link old or new",
+          "[symlinks][EX-12][SYM-71][SYM-77]") {
+  const int rounds = test::long_rounds() > 0 ? test::long_rounds() : 4;
+  Library library(test::long_rounds() > 0 ? 20'000 : 600);
+  for (int round = 0; round < rounds; ++round) {
+    REQUIRE(library.apply_killed());
+    CHECK(library.torn() == 0);
+    recover(library.farm.environment);
     if (round % 2 == 0) {
       RepairRequest resume;
       resume.resume_manifest_path = "m.json";
       resume.dry_run = false;
-      const auto report = farm.repair(resume);
-      CHECK(report.changed + report.skipped_unchanged == static_cast<std::uint64_t>(links));
+      const auto report = library.farm.repair(resume);
+      CHECK(report.changed + report.skipped_unchanged == static_cast<std::uint64_t>(library.links));
     }
-    farm.restore("m.json");
-    CHECK(farm.tree("/l") == before);
+    library.farm.restore("m.json");
+    CHECK(library.farm.tree("/l") == library.before);
+  }
+}
+
+TEST_CASE("a resume or an undo killed at a random moment leaves every link old or new, and is repeated",
+          "[symlinks][EX-12][SYM-35][SYM-71][SYM-77][SYM-78]") {
+  const bool undoing = GENERATE(false, true);
+  const int rounds = test::long_rounds() > 0 ? 50 : 5;
+  Library library(test::long_rounds() > 0 ? 20'000 : 600);
+  const auto again = undoing ? &test::undone : &test::resumed;
+  for (int round = 0; round < rounds; ++round) {
+    REQUIRE(library.apply_killed());
+    recover(library.farm.environment);
+    REQUIRE(library.killed_once(undoing ? "/a/" : "/b/", again));
+    CHECK(library.torn() == 0);
+    // Recovery as well may end early.
+    library.killed_once("/", [](const Environment& environment) {
+      recover(environment);
+      return true;
+    });
+    CHECK(library.torn() == 0);
+    recover(library.farm.environment);
+    CHECK(library.left_behind() == 0);
+    CHECK(again(library.farm.environment));
+    if (!undoing) {
+      int old = 0;
+      for (int i = 0; i < library.links; ++i) old += library.farm.target(Library::name(i)).starts_with("/a/");
+      CHECK(old == 0);
+      CHECK(test::undone(library.farm.environment));
+    }
+    CHECK(library.farm.tree("/l") == library.before);
   }
 }

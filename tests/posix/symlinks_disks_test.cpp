@@ -11,6 +11,8 @@ using dumb::test::in_child;
 using dumb::test::killed_at;
 using dumb::test::not_possible;
 using dumb::test::own_mounts;
+using dumb::test::resumed;
+using dumb::test::undone;
 
 namespace {
 
@@ -69,22 +71,6 @@ struct TwoDisks {
   Tree before;
 };
 
-bool resume(const Environment& environment) {
-  RepairRequest again;
-  again.resume_manifest_path = "m.json";
-  again.dry_run = false;
-  const auto report = repair(environment, again);
-  return report && report->errors_total == 0 && report->skipped_changed_during_run == 0;
-}
-
-bool undo(const Environment& environment) {
-  RestoreRequest back;
-  back.manifest_path = "m.json";
-  back.dry_run = false;
-  const auto report = restore(environment, back);
-  return report && report->errors_total == 0 && report->skipped_existing == 0;
-}
-
 }  // namespace
 
 TEST_CASE("a migration between two disks that is killed at any call is finished or undone",
@@ -107,10 +93,10 @@ TEST_CASE("a migration between two disks that is killed at any call is finished 
       scene.check_clean();
       scene.check_reachable();
       if (nth % 2 == 0) {
-        CHECK(resume(scene.farm.environment));
+        CHECK(resumed(scene.farm.environment));
         scene.check_moved();
       }
-      CHECK(undo(scene.farm.environment));
+      CHECK(undone(scene.farm.environment));
       CHECK(scene.farm.tree("/a") == scene.before);
       CHECK_FALSE(std::filesystem::exists(scene.other.path() / "b"));
     }
@@ -129,7 +115,7 @@ TEST_CASE("recovery, resume and undo between two disks may be killed at any time
     INFO("round " << round);
     const auto work = [&](const Environment& environment) {
       recover(environment);
-      const bool done = round % 2 == 0 ? resume(environment) : undo(environment);
+      const bool done = round % 2 == 0 ? resumed(environment) : undone(environment);
       if (!done) ::_exit(1);
     };
     REQUIRE(killed_at(90 + 17 * round, scene.farm.environment, [&](const Environment& environment) {
@@ -164,12 +150,12 @@ TEST_CASE("a chain of moves that is killed at any call is finished or undone",
     recover(farm.environment);
     if (std::filesystem::exists(farm.disk("/config/symlink-repair/snapshots/m.json"))) {
       if (nth % 2 == 0) {
-        resume(farm.environment);
+        resumed(farm.environment);
         CHECK(farm.target("/p/x") == "/1");
         CHECK(farm.target("/p/c/x") == "/2");
         CHECK(farm.target("/p/c/c/x") == "/3");
       }
-      undo(farm.environment);
+      undone(farm.environment);
     }
     CHECK(farm.tree("/p") == before);
     if (!died) break;

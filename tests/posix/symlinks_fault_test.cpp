@@ -149,7 +149,12 @@ TEST_CASE("where the file system has no exchange, links are looked at again and 
 }
 
 TEST_CASE("what appears at a destination is not overwritten", "[symlinks][SYM-74][SYM-75]") {
+  // Also where a file system knows the plain rename only.
+  const int number = GENERATE(0, EINVAL);
   Farm farm;
+  FaultCalls calls;
+  calls.before = fails("renameat2", number);
+  farm.environment.calls = &calls;
   farm.link("/a/l", "/x");
   farm.link("/a/k", "/x");
   farm.environment.before_apply = [&] {

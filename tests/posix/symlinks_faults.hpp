@@ -161,6 +161,24 @@ inline bool killed_at(int nth, symlinks::Environment environment,
       .killed;
 }
 
+/// Finishes the interrupted run of "m.json"; false when anything is left to tell.
+inline bool resumed(const symlinks::Environment& environment) {
+  symlinks::RepairRequest request;
+  request.resume_manifest_path = "m.json";
+  request.dry_run = false;
+  const auto report = symlinks::repair(environment, request);
+  return report && report->errors_total == 0 && report->skipped_changed_during_run == 0;
+}
+
+/// Undoes the run of "m.json"; false when anything is left to tell.
+inline bool undone(const symlinks::Environment& environment) {
+  symlinks::RestoreRequest request;
+  request.manifest_path = "m.json";
+  request.dry_run = false;
+  const auto report = symlinks::restore(environment, request);
+  return report && report->errors_total == 0 && report->skipped_existing == 0;
+}
+
 /// How often the long tests go round; 0 in the normal run.
 inline int long_rounds() {
   const char* text = std::getenv("DUMB_TEST_CRASHES");

@@ -374,6 +374,18 @@ TEST_CASE("a run that does not get its roots has told of no progress", "[symlink
     REQUIRE_FALSE(resumed);
     CHECK(resumed.error().is(Errc::conflict));
     CHECK(told == 0);
+    // Of a manifest of hundreds of kilobytes only the head was read.
+    test::FaultCalls calls;
+    int reads = 0;
+    calls.before = [&](std::string_view call, const char*) {
+      reads += call == "read" ? 1 : 0;
+      return 0;
+    };
+    Environment watched = farm.environment;
+    watched.calls = &calls;
+    CHECK_FALSE(restore(watched, restoring));
+    CHECK_FALSE(repair(watched, resuming));
+    CHECK(reads == 2);
   }
   REQUIRE(restore(farm.environment, restoring, control));
   CHECK(told > 0);

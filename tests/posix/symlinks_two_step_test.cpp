@@ -7,6 +7,8 @@ using namespace dumb::symlinks;
 using dumb::test::Farm;
 using dumb::test::FaultCalls;
 using dumb::test::in_child;
+using dumb::test::resumed;
+using dumb::test::undone;
 
 namespace {
 
@@ -98,22 +100,6 @@ bool dies(int nth, const Farm& farm, Lacks lacks, const std::function<bool(const
   return end.killed;
 }
 
-bool undone(const Environment& environment) {
-  RestoreRequest request;
-  request.manifest_path = "m.json";
-  request.dry_run = false;
-  const auto report = restore(environment, request);
-  return report && report->errors_total == 0 && report->skipped_existing == 0;
-}
-
-bool resumed(const Environment& environment) {
-  RepairRequest request;
-  request.resume_manifest_path = "m.json";
-  request.dry_run = false;
-  const auto report = repair(environment, request);
-  return report && report->errors_total == 0 && report->skipped_changed_during_run == 0;
-}
-
 }  // namespace
 
 TEST_CASE("a move whose second half fails leaves its link and its destination as they were",
@@ -197,23 +183,6 @@ TEST_CASE("where there is no exchange two names of one link become one", "[symli
     CHECK(farm.target("/a/l") == "(none)");
     CHECK(farm.target("/b/l") == "/x");
   }
-}
-
-TEST_CASE("what appears at the destination of a plain rename stays", "[symlinks][SYM-75]") {
-  Farm farm;
-  farm.link("/a/l", "/x");
-  farm.link("/a/k", "/x");
-  FaultCalls calls;
-  calls.before = [](std::string_view call, const char*) { return call == "renameat2" ? EINVAL : 0; };
-  farm.environment.calls = &calls;
-  farm.environment.before_apply = [&] {
-    farm.file("/b/l", "somebody's");
-    farm.link("/b/k", "/theirs");
-  };
-  CHECK(farm.repair(farm.migration("/a", "/b")).skipped_existing_destination == 2);
-  CHECK(test::read_text(farm.disk("/b/l")) == "somebody's");
-  CHECK(farm.target("/b/k") == "/theirs");
-  CHECK(farm.target("/a/l") == "/x");
 }
 
 TEST_CASE("a crash where there is no exchange, or no rename to another directory, can be resumed and undone",

@@ -1,6 +1,7 @@
 #include "engine/link_service.hpp"
 
 #include <fmt/format.h>
+#include <sched.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -24,8 +25,10 @@ constexpr std::size_t small_threads = 2;
 void give_way() {
   thread_local bool given = false;
   if (std::exchange(given, true)) return;
+  const sched_param none{};
+  ::sched_setscheduler(0, SCHED_BATCH, &none);  // Linux: of the thread
   errno = 0;
-  const int now = ::getpriority(PRIO_PROCESS, 0);  // Linux: of the thread
+  const int now = ::getpriority(PRIO_PROCESS, 0);
   if (errno == 0) ::setpriority(PRIO_PROCESS, 0, now + 5);
 }
 

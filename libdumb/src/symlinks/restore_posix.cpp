@@ -136,6 +136,10 @@ Result<RestoreReport> restore(const Environment& environment, const RestoreReque
   Meter meter(context, control);
   if (report.dry_run) meter.stage(Stage::collecting);  // a real one has begun when it holds its roots
   RestorePlan plan(context, {report.overwrite_existing, report.restore_broken}, report, meter, control.stop);
+  if (!report.dry_run) {
+    auto free = check_free(context, control, "symlink_manifest_restore", request.manifest_path);
+    if (!free) return free.error();
+  }
   if (auto opened = plan.open(request.manifest_path); !opened) return opened.error();
   RunLocks locks;
   std::optional<Journal> journal;

@@ -73,6 +73,25 @@ Result<std::vector<Tree>> trees_of(const Context& context, const Contents& conte
   return trees;
 }
 
+Result<void> check_free(const Context& context, const Control& control, const std::string& operation,
+                        const std::string& path) {
+  auto place = place_for(context.environment, path, ManifestUse::read);
+  if (!place) return place.error();
+  auto file = open_manifest(context, *place);
+  if (!file) return file.error();
+  FileSource source(context.calls, file->get());
+  ManifestReader reader(source);
+  Element element;
+  auto array = ManifestReader::Array::changes;
+  if (auto first = reader.next(element, array); !first) return first.error();
+  const Contents& head = reader.contents();
+  if (head.version >= 2 && head.roots.empty()) return {};  // they stand behind the elements
+  auto trees = trees_of(context, head);
+  if (!trees) return trees.error();
+  RunLocks taken;
+  return taken.take(context, control, operation, *trees, Locks::Mode::exclusive, head.version < 2);
+}
+
 bool is_admitted(const Contents& contents, std::string_view path) {
   if (!path.starts_with('/') || has_dotdot(path) || path.find('\0') != std::string_view::npos) return false;
   if (is_denied(path) || base_name(path).empty()) return false;
@@ -110,6 +129,10 @@ Result<void> check_resume(const Context& context, const RepairRequest& request) 
 
 Result<RepairReport> resume(const Context& context, const RepairRequest& request, const Control& control) {
   if (auto alone = check_alone(request); !alone) return alone.error();
+  if (!request.dry_run.value_or(true)) {
+    auto free = check_free(context, control, "symlink_repair", *request.resume_manifest_path);
+    if (!free) return free.error();
+  }
   Meter meter(context, control);
   std::uint64_t units = 0;
   auto manifest = open_checked(context, *request.resume_manifest_path, control.stop,

@@ -34,6 +34,10 @@ Result<OpenManifest> open_checked(
     const std::function<void(const Element&, ManifestReader::Array)>& each = {});
 /// The trees a manifest speaks of: its roots and both sides of its migrations.
 Result<std::vector<Tree>> trees_of(const Context& context, const Contents& contents);
+/// Whether the trees that the head of a manifest names are free; Errc::conflict when not. No more of it is
+/// read: a job that waits for its trees asks again and again.
+Result<void> check_free(const Context& context, const Control& control, const std::string& operation,
+                        const std::string& path);
 /// Whether a path of a manifest may be touched: absolute, without "..", in no denied place and, from version
 /// 2 on, inside the manifest's own trees.
 bool is_admitted(const Contents& contents, std::string_view path);
