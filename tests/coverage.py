@@ -35,8 +35,9 @@ def requirements():
 def tags():
     """(prefix, number) -> names of the test files that carry the tag."""
     found = collections.defaultdict(set)
-    for kind in ("unit", "posix", "http", "fuzz"):
-        for path in sorted((ROOT / "tests" / kind).glob("*.cpp")):
+    for kind in ("unit", "posix", "http", "fuzz", "benchmark"):
+        folder = ROOT / "tests" / kind
+        for path in sorted([*folder.glob("*.cpp"), *folder.glob("*.py")]):
             for prefix, number in re.findall(r"\[([A-Z]+)-(\d+[a-z]?)\]", path.read_text(encoding="utf-8")):
                 if prefix in FILES:
                     found[prefix, number].add(f"{kind}/{path.stem}")
@@ -58,7 +59,7 @@ def ranges(numbers):
 def report(required, tested):
     lines = ["# Requirements and their tests", "",
              "Made by `tests/coverage.py`; do not edit. A requirement counts as tested when a test carries its number as a"
-             " tag.", "", "| | Requirements | With a test | Without |", "|---|---|---|---|"]
+             " tag; `benchmark` are programs run by hand, which fail when a bar is missed.", "", "| | Requirements | With a test | Without |", "|---|---|---|---|"]
     split = {}
     for prefix, numbers in required.items():
         done = [number for number in numbers if (prefix, number) in tested]

@@ -1,20 +1,23 @@
 // Trees of links at the size of a large library.
 //
-//   dumb-bench-symlinks DIRECTORY [LINKS]
+//   dumb-bench-symlinks DIRECTORY [LINKS]           what the library does, against floors of the same run
+//   dumb-bench-symlinks --scale DIRECTORY [LINKS]   the same per link with LINKS and with four times as many
 //
-// Makes LINKS (500,000) links in directories of 25, three levels down, below DIRECTORY, and measures what the
-// library does with them against floors taken in the same run: a bare getdents and readlink walk, a bare loop
-// of symlinkat and renameat over the same links, and symlinks_usual.py, a script of the
-// usual method. Each operation runs in a child process, whose peak memory is told. Times are of one run each:
-// repeat on a busy machine.
+// Makes LINKS (500,000) links in directories of 25, three levels down, below DIRECTORY. Floors are a bare
+// getdents and readlink walk, `find`, a bare loop of symlinkat and renameat over the same links, and
+// symlinks_usual.py, a script of the usual method. Each operation runs in a child process, whose peak memory
+// is told. Then every bar is told with what was reached; the exit status is 1 when one was missed. Times are
+// of one run each: repeat on a busy machine.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <climits>
 #include <cstdio>
@@ -111,13 +114,23 @@ void bare_walk(int parent, const char* name) {
   ::close(fd);
 }
 
-/// The usual script, which stands beside this source.
-void usual_method(const std::string& root, const char* from, const char* to) {
-  const std::string script = std::string(DUMB_SOURCE_DIR) + "/tests/benchmark/symlinks_usual.py";
+[[noreturn]] void run_quietly(const std::vector<std::string>& words) {
   const int nowhere = ::open("/dev/null", O_WRONLY);
   ::dup2(nowhere, STDOUT_FILENO);
-  ::execlp("python3", "python3", script.c_str(), root.c_str(), from, to, nullptr);
+  std::vector<char*> arguments;
+  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  ::execvp(arguments[0], arguments.data());
   ::_exit(1);
+}
+
+/// The usual script, which stands beside this source.
+Cost usual(const char* what, std::vector<std::string> words) {
+  words.insert(words.begin(),
+               {"python3", std::string(DUMB_SOURCE_DIR) + "/tests/benchmark/symlinks_usual.py"});
+  const Cost cost = measure([&] { run_quietly(words); });
+  print(what, cost);
+  return cost;
 }
 
 void bare_apply(const std::string& root, int links, const std::string& to) {
@@ -161,78 +174,194 @@ RepairRequest rewrite(const char* from, const char* to, bool dry_run) {
   return request;
 }
 
-}  // namespace
+/// What the library does with a tree, in this order.
+struct Own {
+  Cost dry, dry_all, save, same;
+};
 
-int main(int argc, char** argv) {
-  if (argc < 2) {
-    std::fprintf(stderr, "usage: dumb-bench-symlinks DIRECTORY [LINKS]\n");
-    return 2;
-  }
-  const std::string base = fs::absolute(argv[1]).native() + "/dumb-bench-symlinks";
-  const int links = argc > 2 ? std::atoi(argv[2]) : 500'000;
-  fs::remove_all(base);
-  fs::create_directories(base + "/config");
-  const std::string root = base + "/l";
-  make_tree(root, links);
-  flush(root);
-  Environment environment;
-  environment.root = Root(base);
-  if (const char* threads = std::getenv("DUMB_BENCH_THREADS"))
-    environment.threads = static_cast<unsigned>(std::atoi(threads));
-  std::printf("%d links below %s\n", links, root.c_str());
-
-  measure([&] { bare_walk(AT_FDCWD, root.c_str()); });  // warms the cache
-  const Cost walk = measure([&] { bare_walk(AT_FDCWD, root.c_str()); });
-  print("bare walk", walk);
-  const Cost usual = measure([&] { usual_method(root, "/mnt/nothing", "/x"); });
-  print("usual method, no link matches", usual);
-  const Cost usual_all = measure([&] { usual_method(root, "/mnt/old", "/mnt/new"); });
-  print("usual method, every link matches", usual_all);
-  const Cost dry = measure([&] { need(repair(environment, rewrite("/mnt/nothing", "/x", true))); });
-  print("dry run, no link matches", dry);
-  const Cost dry_all = measure([&] { need(repair(environment, rewrite("/mnt/old", "/mnt/new", true))); });
-  print("dry run, every link matches", dry_all);
-  const Cost save = measure([&] {
+Own look(const Environment& environment) {
+  Own own;
+  own.dry = measure([&] { need(repair(environment, rewrite("/mnt/nothing", "/x", true))); });
+  print("dry run, no link matches", own.dry);
+  own.dry_all = measure([&] { need(repair(environment, rewrite("/mnt/old", "/mnt/new", true))); });
+  print("dry run, every link matches", own.dry_all);
+  own.save = measure([&] {
     BackupRequest request;
     request.roots = std::vector<std::string>{"/l"};
     request.backup_path = "s.json";
     need(backup(environment, request));
   });
-  print("snapshot with a look at targets", save);
-  const Cost same = measure([&] {
+  print("snapshot with a look at targets", own.save);
+  own.same = measure([&] {
     CompareRequest request;
     request.manifest_path = "s.json";
     need(compare(environment, request));
   });
-  print("compare, all unchanged", same);
-  const Cost bare = measure([&] { bare_apply(root, links, "/mnt/older"); });
-  print("bare symlinkat and renameat", bare);
-  const Cost apply = measure([&] { need(repair(environment, rewrite("/mnt/older", "/mnt/old", false))); });
-  print("repair of every link", apply);
-  const Cost again = measure([&] { bare_apply(root, links, "/mnt/older"); });
-  print("bare symlinkat and renameat", again);
-  const Cost apply_again =
-      measure([&] { need(repair(environment, rewrite("/mnt/older", "/mnt/old", false))); });
-  print("repair of every link", apply_again);
-  fs::remove_all(root);
-  const Cost back = measure([&] {
+  print("compare, all unchanged", own.same);
+  return own;
+}
+
+Cost rewritten(const Environment& environment, const char* from, const char* to) {
+  const Cost cost = measure([&] { need(repair(environment, rewrite(from, to, false))); });
+  print("repair of every link", cost);
+  return cost;
+}
+
+Cost restored(const Environment& environment) {
+  const Cost cost = measure([&] {
     RestoreRequest request;
     request.manifest_path = "s.json";
     request.dry_run = false;
     need(restore(environment, request));
   });
-  print("restore of a missing tree", back);
-  std::printf(
-      "\ndry run, no match: %.2f of the bare walk's CPU time, %.2f of its wall time; usual method %.1f times "
-      "slower\n",
-      dry.cpu / walk.cpu, dry.wall / walk.wall, usual.wall / dry.wall);
-  std::printf("dry run, all match: %.2f of the bare walk's CPU time; usual method %.1f times slower\n",
-              dry_all.cpu / walk.cpu, usual_all.wall / dry_all.wall);
-  const double loops = bare.wall + again.wall;
-  const double repairs = apply.wall + apply_again.wall;
-  std::printf(
-      "repair, manifest included: %.2f of the bare loop's wall time, %.2f without finding the links\n",
-      repairs / loops, (repairs - 2 * dry_all.wall) / loops);
-  fs::remove_all(base);
-  return 0;
+  print("restore of a missing tree", cost);
+  return cost;
+}
+
+/// Tells of bars, and whether all were met.
+class Bars {
+ public:
+  void at_most(const char* what, double reached, double limit) {
+    const bool met = reached <= limit;
+    missed_ += met ? 0 : 1;
+    std::printf("%-70s %8.2f of %8.2f %s\n", what, reached, limit, met ? "" : "MISSED");
+  }
+  int status() const { return missed_ == 0 ? 0 : 1; }
+
+ private:
+  int missed_ = 0;
+};
+
+double mebibytes(const Cost& cost) {
+  return static_cast<double>(cost.peak) / 1024;
+}
+
+bool in_memory(const std::string& path) {
+  struct statfs info {};
+  constexpr long tmpfs = 0x01021994;
+  return ::statfs(path.c_str(), &info) == 0 && info.f_type == tmpfs;
+}
+
+/// A tree and an environment of which it is the library.
+struct Bench {
+  Bench(const std::string& directory, int count)
+      : base(fs::absolute(directory).native() + "/dumb-bench-symlinks"), root(base + "/l"), links(count) {
+    fs::remove_all(base);
+    fs::create_directories(base + "/config");
+    make_tree(root, links);
+    flush(root);
+    environment.root = Root(base);
+    if (const char* threads = std::getenv("DUMB_BENCH_THREADS"))
+      environment.threads = static_cast<unsigned>(std::atoi(threads));
+    std::printf("%d links below %s\n", links, root.c_str());
+    measure([&] { bare_walk(AT_FDCWD, root.c_str()); });  // warms the cache
+  }
+  ~Bench() { fs::remove_all(base); }
+
+  std::string base;
+  std::string root;
+  int links;
+  Environment environment;
+};
+
+int against_floors(const std::string& directory, int links) {
+  Bench bench(directory, links);
+  const std::string& root = bench.root;
+  const std::string manifest = bench.base + "/usual.json";
+  const Cost walk = measure([&] { bare_walk(AT_FDCWD, root.c_str()); });
+  print("bare walk", walk);
+  const Cost found = measure([&] { run_quietly({"find", root, "-type", "l"}); });
+  print("find", found);
+  const Cost printed = measure([&] { run_quietly({"find", root, "-type", "l", "-printf", "%p %l\\n"}); });
+  print("find, with the targets", printed);
+  const Cost usual_dry = usual("usual method, no link matches", {"dry", root, "/mnt/nothing", "/x"});
+  const Cost usual_all = usual("usual method, every link matches", {"dry", root, "/mnt/old", "/mnt/new"});
+  const Own own = look(bench.environment);
+  const Cost usual_save = usual("usual method, snapshot", {"backup", root, manifest});
+  const Cost usual_same = usual("usual method, compare", {"compare", manifest});
+  double loops = 0;
+  double repairs = 0;
+  long repair_peak = 0;
+  for (int turn = 0; turn < 2; ++turn) {
+    const Cost bare = measure([&] { bare_apply(root, links, "/mnt/older"); });
+    print("bare symlinkat and renameat", bare);
+    const Cost apply = rewritten(bench.environment, "/mnt/older", "/mnt/old");
+    loops += bare.wall / 2;
+    repairs += apply.wall / 2;
+    repair_peak = std::max(repair_peak, apply.peak);
+  }
+  const Cost usual_apply = usual("usual method, repair of every link",
+                                 {"apply", root, "/mnt/old", "/mnt/older", bench.base + "/u"});
+  fs::remove_all(root);
+  const Cost back = restored(bench.environment);
+  fs::remove_all(root);
+  const Cost usual_back = usual("usual method, restore", {"restore", manifest});
+
+  std::printf("\n");
+  Bars bars;
+  bars.at_most("[SYM-91] MiB of any operation",
+               std::max({mebibytes(own.dry_all), mebibytes(own.save), mebibytes(own.same), mebibytes(back),
+                         static_cast<double>(repair_peak) / 1024}),
+               64 + 16.0 * links / 1024 / 1024);
+  bars.at_most("MiB of a dry run, snapshot, restore or comparison",
+               std::max({mebibytes(own.dry_all), mebibytes(own.save), mebibytes(own.same), mebibytes(back)}),
+               32);
+  bars.at_most("dry run, CPU time in bare walks", own.dry.cpu / walk.cpu, 1.5);
+  bars.at_most("dry run of a match, CPU time in bare walks", own.dry_all.cpu / walk.cpu, 1.5);
+  bars.at_most("dry run, in times of the usual method", own.dry.wall / usual_dry.wall, 0.25);
+  bars.at_most("[SYM-92] dry run, in times of find", own.dry.wall / found.wall, 4);
+  bars.at_most("[SYM-93] dry run of a match, in times of find", own.dry_all.wall / found.wall, 6);
+  bars.at_most("[SYM-93] dry run of a match, in times of the usual method", own.dry_all.wall / usual_all.wall,
+               0.33);
+  const double applying = repairs - own.dry_all.wall;
+  bars.at_most("apply, journal included, in bare loops", applying / loops, 1.15);
+  std::printf("%-70s %8.2f\n", "  the same with the walk", repairs / loops);
+  bars.at_most("[SYM-94] apply, in bare loops", applying / loops, in_memory(bench.base) ? 3 : 1.5);
+  bars.at_most("[SYM-94] repair, in times of the usual method", repairs / usual_apply.wall, 0.8);
+  bars.at_most("[SYM-95] snapshot, in times of find with the targets", own.save.wall / printed.wall, 2);
+  bars.at_most("[SYM-95] snapshot, in times of the usual method", own.save.wall / usual_save.wall, 0.4);
+  bars.at_most("[SYM-96] compare, in times of the usual method", own.same.wall / usual_same.wall, 0.4);
+  bars.at_most("[SYM-97] restore, in times of the usual method", back.wall / usual_back.wall, 0.8);
+  return bars.status();
+}
+
+/// Seconds per million links of each operation.
+std::vector<double> per_million(const std::string& directory, int links) {
+  Bench bench(directory, links);
+  const Own own = look(bench.environment);
+  const Cost apply = rewritten(bench.environment, "/mnt/old", "/mnt/new");
+  fs::remove_all(bench.root);
+  const Cost back = restored(bench.environment);
+  std::vector<double> out;
+  for (const Cost* cost : {&own.dry, &own.dry_all, &own.save, &own.same, &apply, &back})
+    out.push_back(cost->wall / links * 1e6);
+  return out;
+}
+
+int at_scale(const std::string& directory, int links) {
+  const std::vector<double> few = per_million(directory, links);
+  const std::vector<double> many = per_million(directory, 4 * links);
+  std::printf("\n");
+  Bars bars;
+  const char* names[] = {"[SYM-99] dry run, time per link of four times as many",
+                         "[SYM-99] dry run of a match, the same",
+                         "[SYM-99] snapshot, the same",
+                         "[SYM-99] compare, the same",
+                         "[SYM-99] repair, the same",
+                         "[SYM-99] restore, the same"};
+  for (std::size_t i = 0; i < few.size(); ++i) bars.at_most(names[i], many[i] / few[i], 1.15);
+  return bars.status();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const bool scale = argc > 1 && std::strcmp(argv[1], "--scale") == 0;
+  const int first = scale ? 2 : 1;
+  if (argc <= first) {
+    std::fprintf(stderr, "usage: dumb-bench-symlinks [--scale] DIRECTORY [LINKS]\n");
+    return 2;
+  }
+  const int links = argc > first + 1 ? std::atoi(argv[first + 1]) : 500'000;
+  return scale ? at_scale(argv[first], links) : against_floors(argv[first], links);
 }
