@@ -1,5 +1,3 @@
-#include <sqlite3.h>
-
 #include <filesystem>
 
 #include "setup/arr.hpp"

@@ -172,18 +172,32 @@ error_code prepare_tls(Exchange& exchange) {
   const std::string& host = exchange.request.url.host;
   error_code not_numeric;
   asio::ip::make_address(host, not_numeric);
-  if (not_numeric && SSL_set_tlsext_host_name(exchange.tls->native_handle(), host.c_str()) != 1)
+  SSL* handle = exchange.tls->native_handle();
+  if (not_numeric && SSL_set_tlsext_host_name(handle, host.c_str()) != 1)
     return asio::error::invalid_argument;
+  X509_VERIFY_PARAM* wanted = SSL_get0_param(handle);
+  X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  const bool set = not_numeric ? X509_VERIFY_PARAM_set1_host(wanted, host.c_str(), host.size()) == 1
+                               : X509_VERIFY_PARAM_set1_ip_asc(wanted, host.c_str()) == 1;
+  if (!set) return asio::error::invalid_argument;
   exchange.tls->set_verify_mode(ssl::verify_peer, error);
-  if (error) return error;
-  exchange.tls->set_verify_callback(ssl::host_name_verification(host), error);
   return error;
+}
+
+/// Why a server's certificate was refused; empty when it was not.
+std::string refusal(Exchange& exchange) {
+  const long verdict = SSL_get_verify_result(exchange.tls->native_handle());
+  return verdict == X509_V_OK ? std::string() : X509_verify_cert_error_string(verdict);
 }
 
 asio::awaitable<Result<>> shake_hands(ExchangePtr exchange) {
   const std::string whom = "agree on TLS with " + exchange->request.url.host;
   if (const error_code error = prepare_tls(*exchange)) co_return failure(*exchange, error, whom);
   const auto [error] = co_await exchange->tls->async_handshake(ssl::stream_base::client, await_tuple);
+  if (const std::string why = error ? refusal(*exchange) : std::string(); !why.empty()) {
+    const Url& url = exchange->request.url;
+    co_return Error(error, fmt::format("the certificate of {} is refused: {}", url.host, why), url.display());
+  }
   if (error || exchange->timed_out) co_return failure(*exchange, error, whom);
   co_return Result<>();
 }
