@@ -418,3 +418,19 @@ TEST_CASE("nothing is recorded behind the end of a run, whose numbers the next o
   CHECK(next.recorder.log().newest() == 2);
   next.settle();
 }
+
+TEST_CASE("events for which there was no room are counted", "[engine][LIF-153]") {
+  test::TempDir dir;
+  test::write_text(dir / "log", "in the way");
+  Bench b(EventFile{dir / "log/events.jsonl", 8U << 20U, {}, {}});
+  b.log.all.clear();
+  b.recorder.record(event_of("A", "running"));
+  b.settle();
+  for (int i = 0; i < 20; ++i)
+    b.recorder.record(event_of("A", "stopped"));
+  b.settle();
+  fs::remove(dir / "log");
+  b.recorder.record(event_of("A", "running"));
+  b.settle();
+  CHECK(b.log.all.back() == "events are kept again; 14 are missing in their file");
+}

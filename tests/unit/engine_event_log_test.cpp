@@ -192,3 +192,33 @@ TEST_CASE("an event is one line, whatever its reason holds", "[engine][LIF-153]"
   CHECK(read.events[0].pid == event.pid);
   CHECK_FALSE(read.events[0].previous);
 }
+
+TEST_CASE("a service that changes all the time leaves the others their history",
+          "[engine][LIF-154][LIF-155]") {
+  EventLog log(16);
+  for (int i = 0; i < 20; ++i) log.add(event_of("Quiet", i % 2 == 0 ? "running" : "stopped"));
+  for (int i = 0; i < 1000; ++i) log.add(event_of("Flapping", "backoff"));
+  const auto name = log.find_name("quiet");
+  REQUIRE(name == std::optional<std::string>("Quiet"));
+  const EventList last = log.query(std::nullopt, &*name, 100);
+  REQUIRE(last.events.size() == EventLog::few);
+  CHECK(last.events.back().seq == 20);
+  CHECK(last.events.front().seq == 20 - static_cast<std::int64_t>(EventLog::few) + 1);
+  CHECK(log.query(std::nullopt, &*name, 3).events.front().seq == 18);
+  // With a cursor they are as lost as ever, and all together are the latest.
+  CHECK(log.query(0, &*name, 100).lost);
+  CHECK(log.query(std::nullopt, nullptr, 100).events.size() == 16);
+  const std::string flapping = "Flapping";
+  const EventList both = log.query(std::nullopt, &flapping, 100);
+  REQUIRE(both.events.size() == 16 + EventLog::few);
+  CHECK(both.events.back().seq == 1020);
+  CHECK(both.events.front().seq == 1020 - 15 - static_cast<std::int64_t>(EventLog::few));
+}
+
+TEST_CASE("histories of services that are gone do not pile up", "[engine][LIF-154]") {
+  EventLog log(2);
+  for (std::size_t i = 0; i < EventLog::most_apart + 10; ++i)
+    log.add(event_of("Service " + std::to_string(i), "running"));
+  CHECK_FALSE(log.find_name("service 0"));
+  CHECK(log.find_name("service 20") == std::optional<std::string>("Service 20"));
+}

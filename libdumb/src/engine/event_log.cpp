@@ -71,8 +71,20 @@ class Reader {
 }  // namespace
 
 void EventLog::drop_oldest() {
-  forgotten_ = events_.front().seq;
+  Event& oldest = events_.front();
+  forgotten_ = oldest.seq;
+  if (!oldest.process_name.empty()) {
+    auto& kept = apart_[oldest.process_name];
+    kept.push_back(std::move(oldest));
+    if (kept.size() > few) kept.pop_front();
+  }
   events_.pop_front();
+  if (apart_.size() <= most_apart) return;
+  // Names come and go: the one nothing was heard of for longest.
+  const auto stale = std::min_element(apart_.begin(), apart_.end(), [](const auto& a, const auto& b) {
+    return a.second.back().seq < b.second.back().seq;
+  });
+  apart_.erase(stale);
 }
 
 void EventLog::restore(std::vector<Event> events, std::int64_t next) {
@@ -101,6 +113,12 @@ EventList EventLog::query(std::optional<std::int64_t> since, const std::string* 
     for (auto event = events_.rbegin(); event != events_.rend() && answer.events.size() < limit; ++event) {
       if (wanted(*event)) answer.events.push_back(*event);
     }
+    if (const auto kept = process_name != nullptr ? apart_.find(*process_name) : apart_.end();
+        kept != apart_.end()) {
+      for (auto event = kept->second.rbegin(); event != kept->second.rend() && answer.events.size() < limit;
+           ++event)
+        answer.events.push_back(*event);
+    }
     std::reverse(answer.events.begin(), answer.events.end());
     return answer;
   }
@@ -126,7 +144,11 @@ std::optional<std::string> EventLog::find_name(std::string_view process_name) co
   const auto found = std::find_if(events_.rbegin(), events_.rend(), [&](const Event& event) {
     return !event.process_name.empty() && text::fold(event.process_name) == folded;
   });
-  return found == events_.rend() ? std::nullopt : std::optional(found->process_name);
+  if (found != events_.rend()) return found->process_name;
+  for (const auto& [name, kept] : apart_) {
+    if (text::fold(name) == folded) return name;
+  }
+  return std::nullopt;
 }
 
 std::string event_line(const Event& event) {

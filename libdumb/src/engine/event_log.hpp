@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <dumb/engine/events.hpp>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,10 +13,13 @@
 /// The latest events in memory, and how they stand in their file. Decides; performs nothing. One thread.
 namespace dumb::engine {
 
-/// A bounded memory of events in order of their numbers; the oldest make room for new ones.
+/// A bounded memory of events in order of their numbers; the oldest make room for new ones. The last few of
+/// each service stay beside it, so that one that changes all the time leaves the others their history.
 class EventLog {
  public:
   static constexpr std::size_t default_capacity = 4'096;
+  static constexpr std::size_t few = 8;           ///< of one service, kept apart
+  static constexpr std::size_t most_apart = 512;  ///< services
 
   explicit EventLog(std::size_t capacity = default_capacity) : capacity_(capacity) {}
 
@@ -25,7 +29,8 @@ class EventLog {
   const Event& add(Event event);
 
   /// `process_name`: exactly this name; null: all. `limit` is at least 1. The cursor of the answer stands
-  /// behind everything that was looked at, so nothing is looked at twice and nothing is skipped.
+  /// behind everything that was looked at, so nothing is looked at twice and nothing is skipped. Without
+  /// `since` the latest; of one process also those kept apart.
   EventList query(std::optional<std::int64_t> since, const std::string* process_name,
                   std::size_t limit) const;
   /// A name among the events that folds to the same text (LIF-83).
@@ -38,6 +43,7 @@ class EventLog {
 
   std::size_t capacity_;
   std::deque<Event> events_;
+  std::map<std::string, std::deque<Event>, std::less<>> apart_;  // older than events_
   std::int64_t next_ = 1;
   std::int64_t forgotten_ = 0;  // greatest number that was given and is kept no longer
 };

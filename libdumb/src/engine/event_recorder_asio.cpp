@@ -122,8 +122,9 @@ void EventRecorder::enqueue(Event event) {
 
 /// What a file that cannot be written would hold is bounded as well.
 void EventRecorder::trim() {
-  if (pending_.size() > capacity_)
-    pending_.erase(pending_.begin(), pending_.end() - static_cast<std::ptrdiff_t>(capacity_));
+  if (pending_.size() <= capacity_) return;
+  if (failing_) dropped_ += pending_.size() - capacity_;
+  pending_.erase(pending_.begin(), pending_.end() - static_cast<std::ptrdiff_t>(capacity_));
 }
 
 asio::awaitable<void> EventRecorder::write() {
@@ -136,12 +137,15 @@ asio::awaitable<void> EventRecorder::write() {
     if (!written) {
       // They are tried again with the next event.
       pending_.insert(pending_.begin(), batch->begin(), batch->end());
-      trim();
       if (!std::exchange(failing_, true))
         parts_.log.warning("events cannot be kept: " + written.error().to_string());
+      trim();
       break;
     }
-    if (std::exchange(failing_, false)) parts_.log.info("events are kept again");
+    if (!std::exchange(failing_, false)) continue;
+    const std::size_t lost = std::exchange(dropped_, 0);
+    parts_.log.info("events are kept again" +
+                    (lost == 0 ? std::string() : "; " + std::to_string(lost) + " are missing in their file"));
   }
   writing_ = false;
 }

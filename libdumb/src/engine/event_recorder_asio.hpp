@@ -66,6 +66,7 @@ class EventRecorder {
   bool failing_ = false;
   bool orderly_before_ = true;
   bool waiting_over_ = false;
+  std::size_t dropped_ = 0;  // of those that could not be written
   bool closed_ = false;
   std::shared_ptr<std::vector<boost::asio::steady_timer*>> waiting_;  ///< cancelled when there is something
 };
