@@ -109,6 +109,28 @@ bool give_screen_back() {
   return put("\x1b[0m\x1b[?25h\x1b[?1049l");
 }
 
+void change_screen(Screen screen);
+volatile std::sig_atomic_t came_back = 0;  // from being suspended
+
+/// Ctrl-Z: the shell gets its terminal back for as long as it lasts.
+extern "C" void suspend(int number) {
+  const bool taken = screen_taken != 0;
+  const int error = errno;
+  give_screen_back();
+  sigset_t own;
+  sigset_t before;
+  ::sigemptyset(&own);
+  ::sigaddset(&own, number);
+  std::signal(number, SIG_DFL);
+  std::raise(number);
+  ::pthread_sigmask(SIG_UNBLOCK, &own, &before);  // here it stops, and goes on with SIGCONT
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  std::signal(number, suspend);
+  if (taken) change_screen(Screen::whole);
+  came_back = 1;
+  errno = error;
+}
+
 void change_screen(Screen screen) {
   if (screen == Screen::normal) {
     give_screen_back();
@@ -120,6 +142,7 @@ void change_screen(Screen screen) {
     modes_changed = 1;
     ::tcsetattr(STDIN_FILENO, TCSANOW, &modes);
   }
+  std::signal(SIGTSTP, suspend);
   screen_taken = 1;
   put("\x1b[?1049h\x1b[?25l\x1b[2J");
 }
@@ -133,6 +156,10 @@ std::optional<char> wait_for_key(std::chrono::milliseconds time) {
     std::array<pollfd, 2> watched{{{STDOUT_FILENO, 0, 0}, {keyboard ? STDIN_FILENO : -1, POLLIN, 0}}};
     if (::poll(watched.data(), watched.size(), static_cast<int>(left.count())) < 0 && errno != EINTR) {
       return std::nullopt;
+    }
+    if (came_back != 0) {
+      came_back = 0;
+      return '\0';  // what was shown is gone
     }
     if (watched[0].revents != 0) return std::nullopt;
     if (watched[1].revents == 0) continue;
@@ -231,6 +258,8 @@ Surroundings real_surroundings() {
   if (system.out_is_terminal) {
     std::signal(SIGINT, end_by_signal);
     std::signal(SIGTERM, end_by_signal);
+    std::signal(SIGHUP, end_by_signal);
+    std::signal(SIGQUIT, end_by_signal);
   }
   system.is_root_user = ::geteuid() == 0;
   system.now = [] { return unix_seconds(system_clock().wall()); };

@@ -47,6 +47,7 @@ class OnTerminal {
   bool shows(std::string_view text) {
     return eventually([&] { return read_more().find(text) != std::string::npos; });
   }
+  void signal(int number) const { ::kill(pid_, number); }
   void press(char key) { REQUIRE(::write(terminal_, &key, 1) == 1); }
   /// Whether keys are echoed and lines edited, as a shell expects it.
   bool cooked() const {
@@ -107,4 +108,31 @@ TEST_CASE("top takes the terminal's screen and gives it back, by q and by Ctrl-C
     CHECK_THAT(top.output(), ContainsSubstring(std::string(give_back)));
     CHECK(top.cooked());
   }
+}
+
+TEST_CASE("top gives the screen back on Ctrl-backslash and when its terminal goes, and lends it on Ctrl-Z",
+          "[cli][server][LIF-173]") {
+  json::object services;
+  services["child"] = child_block("Child", {});
+  Stack stack(services);
+  REQUIRE(stack.operate("start-service", "Child").status == 200);
+  OnTerminal top("http://127.0.0.1:" + std::to_string(stack.port()));
+  REQUIRE(top.shows("q quit"));
+  SECTION("Ctrl-Z") {
+    // Nobody could wake it here, so the kernel does not let it stop: it comes back at once.
+    top.press('\x1a');
+    REQUIRE(top.shows(std::string(give_back) + "\x1b[?1049h"));
+    CHECK_FALSE(top.cooked());
+    top.press('q');
+    CHECK(WEXITSTATUS(top.wait()) == 0);
+  }
+  SECTION("a signal") {
+    const int number = GENERATE(SIGQUIT, SIGHUP);
+    top.signal(number);
+    const int status = top.wait();
+    CHECK(WIFSIGNALED(status));
+    CHECK(WTERMSIG(status) == number);
+  }
+  CHECK_THAT(top.output(), ContainsSubstring(std::string(give_back)));
+  CHECK(top.cooked());
 }
