@@ -149,6 +149,9 @@ class Daemon {
   }
 
   asio::awaitable<void> serve_successor(std::shared_ptr<UniqueFd> peer) {
+    auto waiting = engine_.await_down();
+    co_await std::move(waiting);
+    if (!is_there(peer->get())) co_return;
     if (stopping_ || leaving_) {
       send_refusal(peer->get(), stopping_ ? "it is being stopped" : "it hands over to another one already");
       co_return;
@@ -176,6 +179,8 @@ class Daemon {
                           (works ? works->status.to_string() : works.error().to_string()));
       co_return;
     }
+    auto waiting = engine_.await_down();
+    co_await std::move(waiting);
     if (stopping_ || leaving_) co_return;
     if (!engine_.reload()) {
       engine_.log().error("this program stays: its successor could not use the configuration");
@@ -201,8 +206,11 @@ class Daemon {
   /// Accepts no more, lets go of the children and answers who is connected.
   asio::awaitable<std::shared_ptr<UniqueFd>> leave() {
     leaving_ = true;
-    auto listener = std::make_shared<UniqueFd>(http_.release());
-    auto handing = engine_.hand_over();
+    auto listener = std::make_shared<UniqueFd>();
+    auto parting = http_.see_off(farewell);
+    co_await std::move(parting);
+    const auto let_go = [this, listener] { *listener = http_.release(); };
+    auto handing = engine_.hand_over(let_go);
     const auto handed = co_await std::move(handing);
     if (!handed) engine_.log().error(handed.error().to_string());
     auto answering = http_.finish(farewell);
@@ -258,6 +266,7 @@ int run_daemon(const Arguments& arguments, config::Environment environment) {
   if (arguments.config) options.config_file_as_is = *arguments.config;
   options.environment = std::move(environment);
   options.host = arguments.host;
+  options.keeper = true;
   Daemon* running = nullptr;
   options.started = [&running] {
     if (running != nullptr) running->settle();

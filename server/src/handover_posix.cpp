@@ -93,6 +93,12 @@ UniqueFd accept_successor(int socket) {
   return peer;
 }
 
+bool is_there(int peer) {
+  pollfd entry{peer, POLLIN, 0};
+  // It says nothing, so only its end is to be read.
+  return ::poll(&entry, 1, 0) == 0;
+}
+
 bool send_listener(int peer, int listener) {
   char text = 'L';
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};

@@ -17,6 +17,9 @@ Result<UniqueFd> open_handover_socket(const std::filesystem::path& run_directory
 /// A successor that has connected, if it may replace this process: the same user, or root.
 UniqueFd accept_successor(int socket);
 
+/// Whether whoever has connected is there still.
+bool is_there(int peer);
+
 /// The last words to a successor: the listening socket, or why there will be none. False when it is gone.
 bool send_listener(int peer, int listener);
 void send_refusal(int peer, const std::string& reason);

@@ -15,8 +15,9 @@ struct ConnectionHandle {
   std::function<void()> close;          ///< closes the socket
   std::function<void()> leave = [] {};  ///< a live channel: says goodbye
   std::function<void()> watch;          ///< finds out when the client leaves during the present request
-  bool busy = false;  ///< between the end of reading a request and the end of writing its answer
-  bool met = false;   ///< the present request was running at an earlier look round
+  bool busy = false;      ///< between the end of reading a request and the end of writing its answer
+  bool seen_off = false;  ///< it was there when the server began to see its clients off
+  bool met = false;       ///< the present request was running at an earlier look round
   bool watched = false;
 };
 

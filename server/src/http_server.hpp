@@ -84,11 +84,14 @@ class HttpServer {
   /// then cancels what is left. `handler`, `log` are not used any more afterwards.
   boost::asio::awaitable<void> stop();
 
+  /// From here on each connection ends with its next answer; new ones are accepted still. Returns when those
+  /// that were kept open without a request have ended so, at the latest after `limit`.
+  boost::asio::awaitable<void> see_off(std::chrono::milliseconds limit);
   /// Accepts no more and gives the listening socket away: who connects from now on waits there for whoever
   /// accepts next.
   UniqueFd release();
-  /// After release(): connections end with their next answer, or at the latest after `limit`. `handler`,
-  /// `log` are not used any more afterwards.
+  /// After release(): what was seen off and has not gone is closed, other connections end with their next
+  /// answer, or at the latest after `limit`. `handler`, `log` are not used any more afterwards.
   boost::asio::awaitable<void> finish(std::chrono::milliseconds limit);
 
   struct Core;

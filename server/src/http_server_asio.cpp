@@ -217,10 +217,34 @@ UniqueFd HttpServer::release() {
   return copy;
 }
 
+asio::awaitable<void> HttpServer::see_off(std::chrono::milliseconds limit) {
+  const auto core = core_;
+  core->draining = true;
+  for (ConnectionHandle& connection : core->connections) {
+    connection.seen_off = true;
+    connection.leave();
+  }
+  const auto waits = [](const ConnectionHandle& connection) {
+    return connection.seen_off && !connection.busy;
+  };
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (std::any_of(core->connections.begin(), core->connections.end(), waits) &&
+         std::chrono::steady_clock::now() < end) {
+    core->changed.expires_at(end);
+    co_await core->changed.async_wait(token);
+  }
+}
+
 asio::awaitable<void> HttpServer::finish(std::chrono::milliseconds limit) {
   const auto core = core_;
   core->draining = true;
-  for (const ConnectionHandle& connection : core->connections) connection.leave();
+  for (const ConnectionHandle& connection : core->connections) {
+    if (!connection.seen_off) {
+      connection.leave();
+    } else if (!connection.busy) {
+      connection.close();
+    }
+  }
   auto answering = wait_until_empty(core, limit);
   co_await std::move(answering);
   core->stopping = true;

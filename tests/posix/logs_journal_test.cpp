@@ -308,3 +308,15 @@ TEST_CASE("a capture goes on with all that another had read, though its child is
     return std::filesystem::exists(dir / "one.log") && read_text(dir / "one.log").ends_with(last);
   }));
 }
+
+TEST_CASE("that an awaited line was found is known after a kill", "[logs][LIF-125][LIF-138]") {
+  Bench bench;
+  CHECK_FALSE(Journal::line_seen(bench.dir / "x"));
+  bench.journal->note_line();
+  bench.kill();
+  CHECK(Journal::line_seen(bench.dir / "x"));
+  CHECK_FALSE(Journal::line_seen(bench.dir / "y"));
+  bench.journal.reset();
+  Journal::remove(bench.dir / "x");
+  CHECK_FALSE(Journal::line_seen(bench.dir / "x"));
+}

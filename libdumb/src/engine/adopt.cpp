@@ -126,7 +126,11 @@ void Engine::Impl::adopt_children() {
     log.info(text);
   }
   for (const std::string& name : found.ended) {
-    log.warning(name + " ended while nobody supervised it");
+    if (supervisor.info(name).completed) {
+      log.info(name + " completed its work while nobody supervised it");
+    } else {
+      log.warning(name + " ended while nobody supervised it");
+    }
   }
 }
 
@@ -205,7 +209,15 @@ std::set<std::string> Engine::Impl::restore_rest() {
   return names;
 }
 
-asio::awaitable<Result<void>> Engine::Impl::hand_over() {
+asio::awaitable<void> Engine::Impl::await_down() {
+  asio::steady_timer pause(context);
+  while (!shutting_down && runs.book().stops()) {
+    pause.expires_after(std::chrono::milliseconds(20));
+    co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+}
+
+asio::awaitable<Result<void>> Engine::Impl::hand_over(std::function<void()> letting_go) {
   if (shutting_down) co_return Error(Errc::unavailable, "DUMB is shutting down");
   shutting_down = true;
   host_stop = true;
@@ -217,14 +229,20 @@ asio::awaitable<Result<void>> Engine::Impl::hand_over() {
   runs.call_off_all("DUMB is replaced");
   co_await call_off_starts();
   co_await launches_over(supervisor, context);
+  asio::steady_timer pause(context);
+  constexpr std::chrono::milliseconds step(2);
+  // What workers write is written atomically; most of it is done in this time.
+  for (int i = 0; i < 20 && background > 0; ++i) {
+    pause.expires_after(step);
+    co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
   log.info("hands over to another dumb-server");
+  if (letting_go) letting_go();
   supervisor.detach();
   events.stop_waiting();
   events.close();
-  // What workers write is written atomically; most of it is done in this time.
-  for (int i = 0; i < 500 && !(events.written() && (background == 0 || i >= 20)); ++i) {
-    asio::steady_timer pause(context);
-    pause.expires_after(std::chrono::milliseconds(2));
+  for (int i = 0; i < 500 && !events.written(); ++i) {
+    pause.expires_after(step);
     co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
   }
   log.flush();

@@ -161,7 +161,10 @@ asio::awaitable<void> Engine::Impl::boot() {
   // A restart that was pending or refused in an earlier run has its own time.
   std::erase_if(names, [this](const std::string& name) { return supervisor.take_up_restart(name); });
   // What was adopted is up; others may need it to become healthy.
-  std::erase_if(names, [this](const std::string& name) { return supervisor.info(name).settled; });
+  std::erase_if(names, [this](const std::string& name) {
+    const supervisor::ServiceInfo info = supervisor.info(name);
+    return info.settled || info.completed;  // its work was done between two runs
+  });
   const auto run = runs.book().up("boot", start_items(names));
   let_operations_in();
   stabilizer_timer = event_of(context);

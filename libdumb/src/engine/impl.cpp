@@ -109,7 +109,8 @@ Engine::Impl::Impl(asio::io_context& io, Options opened, catalog::Catalog known,
                   .immediate_exit_watch = options.immediate_exit_watch,
                   .drain_limit = std::chrono::seconds(2),
                   .kill_wait = std::chrono::seconds(5),
-                  .clock = nullptr}),
+                  .clock = nullptr,
+                  .keeper = options.keeper}),
       versions(io.get_executor(), version_options()),
       save_gate(io.get_executor()),
       setup_gate(io.get_executor(), pool_size()),
@@ -330,8 +331,11 @@ asio::awaitable<void> Engine::shutdown() {
 bool Engine::quiet() const {
   return impl_->links->idle();
 }
-asio::awaitable<Result<void>> Engine::hand_over() {
-  return impl_->hand_over();
+asio::awaitable<void> Engine::await_down() {
+  return impl_->await_down();
+}
+asio::awaitable<Result<void>> Engine::hand_over(std::function<void()> letting_go) {
+  return impl_->hand_over(std::move(letting_go));
 }
 void Engine::kill_now() {
   impl_->kill_now();

@@ -138,7 +138,8 @@ class Engine::Impl final : public supervisor::ServiceSource {
   void write_rest();
   void forget_rest();
   std::set<std::string> restore_rest();
-  asio::awaitable<Result<void>> hand_over();
+  asio::awaitable<void> await_down();
+  asio::awaitable<Result<void>> hand_over(std::function<void()> letting_go);
   std::string config_hash_of(const config::BlockRef& ref) const;
   /// The adopted process was launched with another configuration than it would be now.
   bool is_outdated(const std::string& process_name, bool adopted, const std::string& config_hash) const;

@@ -198,6 +198,11 @@ std::set<std::string> StackBook::pending_unasked() const {
   return names;
 }
 
+bool StackBook::stops() const {
+  return std::any_of(active_.begin(), active_.end(),
+                     [](const StackRunPtr& run) { return run->stops && !run->rollout.over(); });
+}
+
 bool StackBook::pending(std::string_view process_name) const {
   return std::any_of(active_.begin(), active_.end(), [&](const StackRunPtr& run) {
     const Rollout::Entry* entry = run->stops ? nullptr : run->rollout.find(process_name);

@@ -72,6 +72,8 @@ class StackBook {
   void call_off(const std::set<std::string>& names, const std::string& reason);
   void call_off_all(const std::string& reason);
 
+  /// Whether a down or shutdown is under way.
+  bool stops() const;
   /// Whether a start of it is still to come.
   bool pending(std::string_view process_name) const;
   std::set<std::string> pending() const;

@@ -175,7 +175,10 @@ Capture::ReadEnd Capture::read(Stream& stream, int blocks, std::size_t& bytes) {
 void Capture::line(Stream& stream, std::string_view raw, bool continued, bool near_end) {
   const std::string_view clean = clean_line(raw, cleaned_);
   if (clean.empty()) return;
-  if (until_ && until_(clean)) until_ = nullptr;
+  if (until_ && until_(clean)) {
+    until_ = nullptr;
+    if (journal_) journal_->note_line();
+  }
   if (format_ == LineFormat::traefik && is_access_line(clean)) return access_line(clean);
   Classified found{stream.previous, clean};
   if (!continued) found = classify(format_, clean, stream.previous, text_);

@@ -56,6 +56,7 @@ struct Journal::Cursor {
   std::uint32_t files;
   Position positions[2][streams];
   File file[most_files];
+  std::uint32_t line_seen;  ///< note_line() was called
 };
 
 namespace {
@@ -273,6 +274,21 @@ bool Journal::trim(std::size_t stream) {
   (void)punched;
   punched_[stream] = to;
   return false;
+}
+
+void Journal::note_line() {
+  cursor_->line_seen = 1;
+}
+
+bool Journal::line_seen(const std::filesystem::path& base) {
+  const UniqueFd fd(::open((base.native() + ".cursor").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd || size_of(fd.get()) != cursor_size) return false;
+  void* const mapped = ::mmap(nullptr, cursor_size, PROT_READ, MAP_SHARED, fd.get(), 0);
+  if (mapped == MAP_FAILED) return false;
+  const auto& cursor = *static_cast<const Cursor*>(mapped);
+  const bool seen = cursor.magic == magic && cursor.line_seen != 0;
+  ::munmap(mapped, cursor_size);
+  return seen;
 }
 
 void Journal::remove(const std::filesystem::path& base) {

@@ -75,6 +75,11 @@ class Journal {
   /// positions begin at 0 again.
   bool trim(std::size_t stream);
 
+  /// The line somebody waits for was found. Call it before its position is committed: who is killed then has
+  /// the next run know of it.
+  void note_line();
+  static bool line_seen(const std::filesystem::path& base);
+
   /// Removes the files of a capture that has ended.
   static void remove(const std::filesystem::path& base);
 

@@ -315,6 +315,9 @@ std::filesystem::path LogService::main_file() const {
 void settle_captures(const std::filesystem::path& directory) {
   settle_journals(directory);
 }
+bool awaited_line_seen(const std::filesystem::path& journal) {
+  return Journal::line_seen(journal);
+}
 void remove_journal(const std::filesystem::path& journal) {
   Journal::remove(journal);
 }

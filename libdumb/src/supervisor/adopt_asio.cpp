@@ -45,6 +45,7 @@ ChildRecord Unit::record() const {
   record.one_shot = plan_.one_shot;
   record.ready = written_ready_;
   record.ending = written_ending_;
+  record.completed = written_completed_;
   record.notify_address = notify_address_;
   record.captured = !plan_.discard_output;
   record.to_main_log = plan_.to_main_log;
@@ -74,9 +75,18 @@ void Unit::restore(const Finding& finding) {
   order_ = static_cast<std::uint64_t>(record.number);
   mark_ = record.mark;
   fifo_base_ = shared_.options.run_directory / file_stem(record.process_name, record.number);
+  written_completed_ = false;
   started_at_ = shared_.clock->wall();
   started_steady_ = shared_.clock->now();
-  if (!finding.recorded) return;
+  if (!finding.recorded) {
+    // Its mark is all there is; the kernel knows since when it lives.
+    const Duration age = age_of(static_cast<std::uint64_t>(record.start_ticks));
+    *started_at_ -= duration_cast<WallTime::duration>(age);
+    *started_steady_ -= age;
+    return;
+  }
+  // Work done for another configuration is to be done again.
+  written_completed_ = record.completed && plan_.config_hash == record.config_hash;
   plan_.config_key = record.config_key;
   plan_.instance = record.instance;
   plan_.config_hash = record.config_hash;
@@ -107,6 +117,20 @@ ControlGroup Unit::found_group(const Finding& finding) const {
   return std::filesystem::is_directory(directory, error) ? ControlGroup(directory) : ControlGroup();
 }
 
+void Unit::keep_notify() {
+  if (!notify_.fd || !child_.pidfd) return;
+  const auto number = static_cast<std::int64_t>(order_);
+  shared_.keeper->keep(number, keeper::Kind::notify, notify_.fd.get());
+  shared_.keeper->keep(number, keeper::Kind::process, child_.pidfd.get());
+}
+
+void Unit::keep_again() {
+  if (!processes_ || plan_.discard_output) return;
+  const auto number = static_cast<std::int64_t>(order_);
+  shared_.keeper->keep(number, keeper::Kind::output, open_fifo(fifo_base_.native() + ".out").get());
+  shared_.keeper->keep(number, keeper::Kind::failures, open_fifo(fifo_base_.native() + ".err").get());
+}
+
 void Unit::adopt(const Finding& finding) {
   const ChildRecord& record = finding.record;
   restore(finding);
@@ -127,19 +151,26 @@ void Unit::adopt(const Finding& finding) {
   launches_ = std::max<std::int64_t>(launches_, 1);
   if (plan_.readiness) {
     const Duration gone = shared_.clock->now() - *started_steady_;
-    adopted.ready = record.ready;
+    const bool asks_log = std::holds_alternative<readiness::LogLine>(plan_.readiness->how);
+    const bool ready = record.ready || (asks_log && logs::awaited_line_seen(fifo_base_));
+    adopted.ready = ready;
     adopted.ready_within = std::max<Duration>(plan_.readiness->start_timeout - gone, milliseconds(0));
     told_ready_ = record.ready;
-    if (std::holds_alternative<readiness::LogLine>(plan_.readiness->how)) {
+    if (asks_log) {
       awaited_line_ = std::make_shared<OneShot<bool>>(shared_.executor);
-      if (record.ready) awaited_line_->set(true);
+      if (ready) awaited_line_->set(true);
     }
     if (std::holds_alternative<readiness::Notify>(plan_.readiness->how) && !notify_address_.empty()) {
-      if (auto socket = open_notify_socket(notify_address_)) notify_ = std::move(*socket);
+      notify_ = shared_.keeper->take_notify(record.number);
+      if (!notify_.fd) {
+        if (auto socket = open_notify_socket(notify_address_)) notify_ = std::move(*socket);
+      }
     }
   }
   shared_.source->adopted(name_, record.config_key, record.note);
+  keep_notify();
   if (!plan_.discard_output) {
+    keep_again();
     begin_capture(open_fifo(fifo_base_.native() + ".out"), open_fifo(fifo_base_.native() + ".err"));
   }
   const bool watched = child_.pidfd && watch_pidfd(child_);
@@ -148,7 +179,8 @@ void Unit::adopt(const Finding& finding) {
     if (!finding.recorded) write_down();
     await_exit();
   } else {
-    feed(event::Exited{ExitStatus{}, shared_.clock->wall()});
+    const ExitStatus known = written_completed_ ? ExitStatus{ExitStatus::Kind::code, 0} : ExitStatus{};
+    feed(event::Exited{known, shared_.clock->wall()});
   }
 }
 

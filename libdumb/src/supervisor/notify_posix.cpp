@@ -36,26 +36,23 @@ Result<NotifySocket> open_notify_socket(const std::string& address_to_be) {
   return socket;
 }
 
-std::optional<Datagram> receive_datagram(int fd) {
-  std::array<char, 4096> text;
+ssize_t receive_datagram(int fd, char* text, std::size_t room, pid_t& sender, Reading reading) {
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(sizeof(int) * 64)> control;
-  iovec part{text.data(), text.size()};
+  iovec part{text, room};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
-  const ssize_t got = ::recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
-  if (got < 0) return std::nullopt;
-  Datagram out;
-  if (static_cast<std::size_t>(got) <= text.size())
-    out.text.assign(text.data(), static_cast<std::size_t>(got));
+  const int look = reading == Reading::looked_at ? MSG_PEEK : 0;
+  const ssize_t got = ::recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC | look);
+  if (got < 0) return got;
   for (cmsghdr* entry = CMSG_FIRSTHDR(&message); entry != nullptr; entry = CMSG_NXTHDR(&message, entry)) {
     if (entry->cmsg_level != SOL_SOCKET) continue;
     if (entry->cmsg_type == SCM_CREDENTIALS) {
-      ucred sender{};
-      std::memcpy(&sender, CMSG_DATA(entry), sizeof sender);
-      out.sender = sender.pid;
+      ucred credentials{};
+      std::memcpy(&credentials, CMSG_DATA(entry), sizeof credentials);
+      sender = credentials.pid;
     } else if (entry->cmsg_type == SCM_RIGHTS) {
       const std::size_t count = (entry->cmsg_len - CMSG_LEN(0)) / sizeof(int);
       for (std::size_t i = 0; i < count; ++i) {
@@ -65,6 +62,16 @@ std::optional<Datagram> receive_datagram(int fd) {
       }
     }
   }
+  return got;
+}
+
+std::optional<Datagram> receive_datagram(int fd, Reading reading) {
+  std::array<char, 4096> text;
+  Datagram out;
+  const ssize_t got = receive_datagram(fd, text.data(), text.size(), out.sender, reading);
+  if (got < 0) return std::nullopt;
+  if (static_cast<std::size_t>(got) <= text.size())
+    out.text.assign(text.data(), static_cast<std::size_t>(got));
   return out;
 }
 

@@ -322,6 +322,12 @@ std::uint64_t ticks_now() noexcept {
          static_cast<std::uint64_t>(now.tv_nsec) * per_second / 1'000'000'000U;
 }
 
+std::chrono::nanoseconds age_of(std::uint64_t start_ticks) noexcept {
+  const std::uint64_t now = ticks_now();
+  const auto per_second = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  return std::chrono::nanoseconds((now - std::min(now, start_ticks)) * (1'000'000'000U / per_second));
+}
+
 std::string boot_id() {
   const auto text = file::read("/proc/sys/kernel/random/boot_id", 4096);
   return text ? std::string(text::trim(*text)) : std::string();

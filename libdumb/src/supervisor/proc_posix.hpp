@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <dumb/base/unique_fd.hpp>
@@ -84,6 +85,8 @@ class Birthplace {
 
 /// This moment, as start times of processes count it.
 std::uint64_t ticks_now() noexcept;
+/// How long ago that was, to a hundredth of a second; not below zero.
+std::chrono::nanoseconds age_of(std::uint64_t start_ticks) noexcept;
 
 /// Id of this boot of the kernel.
 std::string boot_id();

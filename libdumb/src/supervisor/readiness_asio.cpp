@@ -169,13 +169,23 @@ asio::awaitable<void> watch_notify(const ReadinessWatch& watch, int fd) {
   waker->watch(fd);
   Told told;
   told.ready = watch.ready;
+  const auto hear = [&](const Datagram& datagram) {
+    if (belongs_to(watch.members, datagram.sender)) told.take(parse_notification(datagram.text));
+  };
+  if (watch.notify.said) hear(*watch.notify.said);
   ReadinessState shown = told.state();
   watch.tell(shown);
   for (;;) {
     for (int i = 0; i < most_datagrams; ++i) {
-      const auto datagram = receive_datagram(fd);
+      const auto datagram = receive_datagram(fd, Reading::looked_at);
       if (!datagram) break;
-      if (belongs_to(watch.members, datagram->sender)) told.take(parse_notification(datagram->text));
+      hear(*datagram);
+      if (const ReadinessState now = told.state(); now.ready != shown.ready) {
+        shown = now;
+        watch.tell(shown);
+      }
+      // Only now that it is written down: who is killed before has it said again to the next run.
+      receive_datagram(fd, Reading::taken);
     }
     if (const ReadinessState now = told.state(); now != shown) {
       shown = now;

@@ -31,6 +31,7 @@ struct ChildRecord {
   bool one_shot = false;
   bool ready = false;          ///< its declared readiness was reached
   bool ending = false;         ///< it was told to end
+  bool completed = false;      ///< a one-shot that has ended with code 0
   std::string notify_address;  ///< of its NOTIFY_SOCKET
   bool captured = true;        ///< its output goes through FIFOs
   bool to_main_log = true;
@@ -43,8 +44,8 @@ struct ChildRecord {
 BOOST_DESCRIBE_STRUCT(ChildRecord, (),
                       (version, boot, root, process_name, config_key, instance, number, mark, pid,
                        start_ticks, started_at, started_steady, config_hash, one_shot, ready, ending,
-                       notify_address, captured, to_main_log, log_file, access_file, format, file_level,
-                       note))
+                       completed, notify_address, captured, to_main_log, log_file, access_file, format,
+                       file_level, note))
 
 std::string print_record(const ChildRecord& record);
 /// Fails with Errc::bad_json or invalid_argument for a torn file, one of another version or with values that

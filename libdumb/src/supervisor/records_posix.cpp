@@ -89,6 +89,10 @@ Result<void> replace_file(const fs::path& target, std::string_view text) {
 void remove_launch_files(const fs::path& base) {
   // The state file first: what it names is over, whatever else is still there.
   ::unlink((base.native() + ".child").c_str());
+  remove_output_files(base);
+}
+
+void remove_output_files(const fs::path& base) {
   ::unlink((base.native() + ".out").c_str());
   ::unlink((base.native() + ".err").c_str());
   logs::remove_journal(base);

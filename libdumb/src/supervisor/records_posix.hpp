@@ -21,6 +21,8 @@ Result<void> replace_file(const std::filesystem::path& path, std::string_view te
 Result<void> write_record(const std::filesystem::path& base, const ChildRecord& record);
 
 /// Removes the FIFOs, the journal and the state file of a launch.
+/// All of it but the state file.
+void remove_output_files(const std::filesystem::path& base);
 void remove_launch_files(const std::filesystem::path& base);
 
 struct Records {

@@ -51,6 +51,9 @@ class Supervisor::Impl {
     fresh_ = !std::filesystem::exists(shared_.options.run_directory / "id", unknown) && !unknown;
     shared_.directory_id = run_directory_id(shared_.options.run_directory);
     shared_.boot = boot_id();
+    shared_.keeper = std::make_shared<Keeper>(shared_.executor, shared_.options.run_directory, logs, [this] {
+      for (const auto& [name, unit] : units_) unit->keep_again();
+    });
     shared_.memory = std::make_shared<MemoryFile>(
         shared_.executor, shared_.options.run_directory / "restarts.json", *shared_.logs, [this] {
           std::vector<ServiceMemory> memories;
@@ -62,6 +65,7 @@ class Supervisor::Impl {
   ~Impl() {
     launchers_.join();
     shared_.memory->close();
+    shared_.keeper->end();
     shared_.groups.remove();
     if (orphans_) orphans_->cancel();
   }
@@ -103,6 +107,7 @@ class Supervisor::Impl {
   void release() {
     if (orphans_) orphans_->cancel();
     shared_.memory->close();
+    shared_.keeper->end();
     for (const auto& [name, unit] : units_) unit->release();
   }
 
@@ -170,13 +175,25 @@ class Supervisor::Impl {
     }
     shared_.next_unit = highest + 1;
     remove_other_launches(shared_.options.run_directory, kept);
+    if (shared_.options.keeper) shared_.keeper->open();
+    std::vector<std::int64_t> numbers;
     for (const Finding& finding : found.children) {
       const std::string& name = finding.record.process_name;
       const auto unit = get(name);
       unit->adopt(finding);
+      numbers.push_back(finding.record.number);
       (finding.alive ? adoption.adopted : adoption.ended).push_back(name);
     }
+    shared_.keeper->keep_only(numbers);
     return adoption;
+  }
+
+  void detach() {
+    launchers_.join();  // who is launched now is recorded first
+    shared_.detached = true;
+    for (const auto& [name, unit] : units_) unit->detach();
+    shared_.keeper->leave();
+    shared_.logs->detach_all();
   }
 
   Shared shared_;
@@ -225,9 +242,7 @@ void Supervisor::forget() {
 }
 
 void Supervisor::detach() {
-  impl_->shared_.detached = true;
-  for (const auto& [name, unit] : impl_->units_) unit->detach();
-  impl_->shared_.logs->detach_all();
+  impl_->detach();
 }
 
 asio::awaitable<Result<void>> Supervisor::start(std::string process_name) {

@@ -59,6 +59,8 @@ void Unit::detach() {
   error_code ignored;
   exit_.close(ignored);
   timer_.cancel();
+  // What a service says from now on is for whoever goes on.
+  if (const auto watch = readiness_watch_.lock()) watch->emit(asio::cancellation_type::all);
 }
 
 void Unit::feed(const Event& event) {
@@ -128,6 +130,9 @@ std::optional<UsageTarget> Unit::usage_target() const {
   target.process_name = name_;
   target.leader = child_.pid;
   target.mark = mark_;
+  target.adopted = foreign_;
+  target.start_ticks = child_.start_ticks;
+  target.end_ticks = end_ticks_;
   if (const ControlGroup* group = processes_->group()) target.group = group->directory();
   target.run = order_;
   target.since = started_steady_;
@@ -150,7 +155,8 @@ OutcomeEvent Unit::stop_event() {
 
 // ---- work under way ----
 
-void Unit::run(asio::awaitable<void> task, std::function<Event(Error)> on_exception) {
+std::shared_ptr<asio::cancellation_signal> Unit::run(asio::awaitable<void> task,
+                                                     std::function<Event(Error)> on_exception) {
   auto signal = std::make_shared<asio::cancellation_signal>();
   work_.push_back(signal);
   ++tasks_;
@@ -169,6 +175,7 @@ void Unit::run(asio::awaitable<void> task, std::function<Event(Error)> on_except
   };
   asio::co_spawn(shared_.executor, std::move(task),
                  asio::bind_cancellation_slot(signal->slot(), std::move(done)));
+  return signal;
 }
 
 void Unit::run_through(asio::awaitable<void> task) {
@@ -198,7 +205,7 @@ void Unit::perform(const action::RunWaits& todo) {
   });
 }
 void Unit::perform(const action::WatchReadiness& todo) {
-  run(do_watch(todo.run), {});
+  readiness_watch_ = run(do_watch(todo.run), {});
 }
 void Unit::perform(const action::PostStart& todo) {
   run(do_post_start(todo.run), [run = todo.run](const Error&) -> Event {
@@ -365,71 +372,6 @@ void Unit::perform(const action::WakeAt&) {
   timer_.async_wait([self = shared_from_this()](error_code error) {
     if (!error) self->feed(event::Woke{});
   });
-}
-
-// ---- answers ----
-
-void Unit::perform(const action::StartEnded& todo) {
-  if (const auto event = std::exchange(start_event_, nullptr)) event->set(todo.error);
-  if (todo.error) {
-    if (!todo.error->is(Errc::cancelled))
-      shared_.logs->error(name_ + " failed to start: " + todo.error->message());
-    if (const auto event = std::exchange(settle_event_, nullptr)) event->set(todo.error);
-  } else if (machine_.occupied()) {
-    shared_.logs->info(name_ + " started with pid " + std::to_string(machine_.pid()));
-  }
-}
-
-void Unit::perform(const action::StartSettled& todo) {
-  const bool late = todo.error && machine_.state() == State::running && !machine_.ready_at();
-  if (late && !std::exchange(told_late_, true)) shared_.logs->error(name_ + " is " + todo.error->message());
-  if (const auto event = std::exchange(settle_event_, nullptr)) event->set(todo.error);
-}
-
-/// One line whenever readiness comes or goes.
-void Unit::tell_readiness() {
-  const State state = machine_.state();
-  const bool runs = state == State::starting || state == State::running;
-  const std::optional<bool> ready = runs ? machine_.ready() : std::nullopt;
-  const std::optional<bool> before = std::exchange(told_ready_, ready);
-  if (machine_.ready_at() && !std::exchange(written_ready_, true)) write_down();
-  if (ready == before || !ready || !machine_.ready_at()) return;
-  const std::string& reason = machine_.readiness_reason();
-  if (!*ready) {
-    shared_.logs->warning(name_ + " is not ready any more" + (reason.empty() ? "" : ": " + reason));
-  } else if (told_once_) {
-    shared_.logs->info(name_ + " is ready again");
-  } else {
-    const auto took = std::chrono::duration_cast<milliseconds>(*machine_.ready_at() - *started_steady_);
-    shared_.logs->info(name_ + " is ready after " + std::to_string(took.count()) + " ms");
-    told_once_ = true;
-  }
-}
-
-void Unit::perform(const action::StopEnded& todo) {
-  if (todo.error) {
-    shared_.logs->error(name_ + ": " + todo.error->message());
-  }
-  stop_outcome_ = Outcome(todo.error);
-  answer_stop();
-}
-
-/// A stop is over only when setup or whatever else was called off has ended as well. One that has failed has
-/// nothing to wait for: what it depends on may be stopped only after it.
-void Unit::answer_stop() {
-  if (!stop_outcome_ || (!*stop_outcome_ && !work_.empty())) return;
-  const Outcome outcome = *std::exchange(stop_outcome_, std::nullopt);
-  if (const auto event = std::exchange(stop_event_, nullptr)) event->set(outcome);
-}
-
-void Unit::perform(const action::Publish& todo) {
-  tell_readiness();
-  ServiceInfo entered = info();
-  entered.state = todo.state;
-  entered.reason = todo.reason;
-  shared_.source->entered(entered);
-  shared_.source->changed(name_);
-  shared_.changed();
 }
 
 }  // namespace dumb::supervisor

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "supervisor/event_asio.hpp"
+#include "supervisor/keeper_asio.hpp"
 #include "supervisor/launch_job_posix.hpp"
 #include "supervisor/memory_asio.hpp"
 #include "supervisor/notify_posix.hpp"
@@ -36,6 +37,7 @@ struct Shared {
   std::size_t tasks = 0;           ///< coroutines under way, of all units
   std::function<void()> changed;   ///< something became idle, or the set of children changed
   std::shared_ptr<MemoryFile> memory;
+  std::shared_ptr<Keeper> keeper;
   bool detached = false;  ///< another run of this program goes on with all of it
 };
 
@@ -68,6 +70,8 @@ class Unit : public std::enable_shared_from_this<Unit> {
   void set_file_threshold(Level threshold);
   /// Another run of this program goes on with the process, and learns of its end.
   void detach();
+  /// Has the keeper hold what it can still be given: that of before is gone.
+  void keep_again();
   /// Gives up a wake-up that no longer matters.
   void release() { timer_.cancel(); }
   /// What a later run has to know of it.
@@ -98,7 +102,8 @@ class Unit : public std::enable_shared_from_this<Unit> {
   void configure_machine();
   /// Runs a coroutine that CancelWork ends; what it throws is logged.
   /// `on_exception` makes the event that stands for its outcome then.
-  void run(boost::asio::awaitable<void> task, std::function<Event(Error)> on_exception);
+  std::shared_ptr<boost::asio::cancellation_signal> run(boost::asio::awaitable<void> task,
+                                                        std::function<Event(Error)> on_exception);
   /// Runs a coroutine to its end whatever happens.
   void run_through(boost::asio::awaitable<void> task);
   boost::asio::awaitable<void> do_setup(std::uint64_t run);
@@ -124,6 +129,8 @@ class Unit : public std::enable_shared_from_this<Unit> {
   Result<void> watch_pidfd(const Child& child);
   ChildRecord record() const;
   void write_down();
+  void remove_files(const std::filesystem::path& base, std::uint64_t number);
+  void keep_notify();
   void restore(const Finding& finding);
   ControlGroup found_group(const Finding& finding) const;
 
@@ -143,11 +150,13 @@ class Unit : public std::enable_shared_from_this<Unit> {
   NotifySocket notify_;
   std::optional<bool> told_ready_;  // what the log says of this run
   bool told_once_ = false;
-  bool adopted_ = false;  // the process was started by an earlier run
-  bool foreign_ = false;  // and is no child of this process
+  bool adopted_ = false;         // the process was started by an earlier run
+  bool foreign_ = false;         // and is no child of this process
+  std::uint64_t end_ticks_ = 0;  // when it was seen to have ended
   std::string notify_address_;
   bool written_ready_ = false;  // what the state file says
   bool written_ending_ = false;
+  bool written_completed_ = false;
   bool told_late_ = false;
   std::optional<WallTime> started_at_;
   std::optional<SteadyTime> started_steady_;
@@ -159,6 +168,7 @@ class Unit : public std::enable_shared_from_this<Unit> {
   boost::asio::steady_timer work_ended_;  // cancelled whenever a piece of work has ended
   std::optional<Outcome> stop_outcome_;   // decided, not told yet
   std::vector<std::shared_ptr<boost::asio::cancellation_signal>> work_;
+  std::weak_ptr<boost::asio::cancellation_signal> readiness_watch_;
   std::size_t tasks_ = 0;
   OutcomeEvent start_event_;
   OutcomeEvent settle_event_;

@@ -76,7 +76,7 @@ Result<LaunchJob> Unit::prepare_launch() {
   order_ = number;
   mark_ = make_mark(shared_.directory_id, ::getpid(), static_cast<std::int64_t>(number), name_);
   fifo_base_ = shared_.options.run_directory / file_stem(name_, static_cast<std::int64_t>(number));
-  adopted_ = foreign_ = written_ready_ = written_ending_ = false;
+  adopted_ = foreign_ = written_ready_ = written_ending_ = written_completed_ = false;
   // One that this program was given itself is not the child's.
   std::erase_if(plan_.spec.env, [](const std::string& entry) {
     return entry.starts_with("DUMB_UNIT=") || entry.starts_with("DUMB_HELPER=");
@@ -107,11 +107,16 @@ Result<void> Unit::take_launched(LaunchDone done) {
     return watched;
   }
   child_ = std::move(done.child);
+  end_ticks_ = 0;
   ++launches_;
   processes_ = make_unit_processes(membership(), std::move(done.group), *shared_.table);
   started_at_ = done.started_at;
   started_steady_ = done.started_steady;
+  keep_notify();
   if (plan_.discard_output) return {};
+  const auto number = static_cast<std::int64_t>(order_);
+  shared_.keeper->keep(number, keeper::Kind::output, done.output.get());
+  shared_.keeper->keep(number, keeper::Kind::failures, done.failures.get());
   if (draining_) {
     unheard_.emplace(std::move(done.output), std::move(done.failures));
   } else {
@@ -121,6 +126,7 @@ Result<void> Unit::take_launched(LaunchDone done) {
 }
 
 void Unit::finish_launch(LaunchDone done) {
+  if (shared_.detached) return;  // it is recorded: whoever goes on finds it
   if (auto launched = take_launched(std::move(done)); !launched) {
     feed(event::SpawnFailed{launched.error()});
     return;
@@ -206,7 +212,11 @@ void Unit::await_exit() {
     if (error) return;
     // Only peeked: until it is reaped in do_collect(), its pid, group and session belong to nobody else.
     const auto status = peek_status(self->child_);
-    if (self->processes_) self->processes_->leader_ended(ticks_now());
+    // First: whoever adopts it must not have the work done again.
+    self->written_completed_ = self->plan_.one_shot && status && status->success();
+    if (self->written_completed_) self->write_down();
+    self->end_ticks_ = ticks_now();
+    if (self->processes_) self->processes_->leader_ended(self->end_ticks_);
     self->feed(event::Exited{status.value_or(ExitStatus{}), self->shared_.clock->wall()});
   });
 }
@@ -234,8 +244,9 @@ void Unit::begin_drain() {
   draining_ = std::make_shared<OneShot<std::string>>(shared_.executor);
   ++tasks_;
   ++shared_.tasks;
-  auto ended = [self = shared_from_this(), base = fifo_base_](std::string tail) {
-    if (!self->shared_.detached) remove_launch_files(base);
+  auto ended = [self = shared_from_this(), base = fifo_base_, number = order_](std::string tail) {
+    if (self->shared_.detached) return;  // what was not drained is for whoever goes on
+    self->remove_files(base, number);
     std::exchange(self->draining_, nullptr)->set(std::move(tail));
     if (auto unheard = std::exchange(self->unheard_, std::nullopt))
       self->begin_capture(std::move(unheard->first), std::move(unheard->second));
@@ -250,6 +261,16 @@ void Unit::begin_drain() {
                            ended(std::move(text));
                          });
                        });
+}
+
+/// Of a launch that is over; what tells that a one-shot has done its work stays until that is noted.
+void Unit::remove_files(const std::filesystem::path& base, std::uint64_t number) {
+  if (written_completed_ && number == order_) {
+    remove_output_files(base);
+  } else {
+    remove_launch_files(base);
+  }
+  shared_.keeper->drop(static_cast<std::int64_t>(number));
 }
 
 asio::awaitable<void> Unit::do_collect() {
@@ -275,6 +296,7 @@ asio::awaitable<void> Unit::do_collect() {
     const auto before = draining_;
     co_await OneShot<std::string>::wait(before);
   }
+  if (shared_.detached) co_return;
   std::string tail;
   if (capture_) {
     begin_drain();
@@ -287,7 +309,7 @@ asio::awaitable<void> Unit::do_collect() {
     }
     if (shared_.detached) co_return;  // what was not drained is for whoever goes on
   } else {
-    remove_launch_files(fifo_base_);
+    remove_files(fifo_base_, order_);
   }
   const std::string name = name_;
   try {
@@ -295,7 +317,10 @@ asio::awaitable<void> Unit::do_collect() {
   } catch (const std::exception& error) {
     shared_.logs->error(name_ + ": what follows a stop failed: " + error.what());
   }
+  const bool completed = std::exchange(written_completed_, false);
+  const std::filesystem::path base = fifo_base_;
   feed(event::Gone{std::move(tail)});
+  if (completed && !shared_.detached) remove_launch_files(base);  // the owner has noted it
 }
 
 }  // namespace dumb::supervisor

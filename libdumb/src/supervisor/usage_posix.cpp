@@ -69,7 +69,8 @@ UsageSample take_usage_sample(const std::vector<UsageTarget>& targets) {
       continue;
     }
     if (!processes) processes = scan_processes().value_or(std::vector<ProcStat>());
-    for (const ProcStat& process : members_of({target.leader, target.mark}, *processes)) {
+    const Membership unit{target.leader, target.mark, target.adopted, target.start_ticks, target.end_ticks};
+    for (const ProcStat& process : members_of(unit, *processes)) {
       add_process(process.pid, tree);
     }
   }

@@ -61,6 +61,7 @@ struct Options {
   /// How long an onboarding waits for a process that another operation is busy with (ONB-5).
   std::chrono::milliseconds onboarding_patience{30'000};
   bool strict_start = false;      ///< dependents of a service that failed wait until it is up (DEP-45)
+  bool keeper = false;            ///< supervisor::SupervisorOptions::keeper
 };
 
 /// The facade: opens a configuration and supervises what it describes. Not thread-safe: construct it and call
@@ -95,10 +96,13 @@ class Engine {
   /// After shutdown(): false when a link operation does not end within its ten seconds, because a file system
   /// hangs. Destroying the engine waits for it; a program may end without.
   bool quiet() const;
-  /// Lets go of every child without ending it, so that another engine over the same root can adopt it. End
-  /// this program at once afterwards, by exec or without destroying anything. Fails with unavailable while
-  /// shutting down.
-  boost::asio::awaitable<Result<void>> hand_over();
+  /// Returns when no `down` is under way: nobody would do the rest of it after a handover.
+  boost::asio::awaitable<void> await_down();
+  /// Lets go of every child without ending it, so that another engine over the same root can adopt it. Until
+  /// `letting_go` is called what is asked is answered; what changes something is refused from the begin on.
+  /// End this program at once afterwards, by exec or without destroying anything. Fails with unavailable
+  /// while shutting down.
+  boost::asio::awaitable<Result<void>> hand_over(std::function<void()> letting_go = {});
   void kill_now();
   /// SIGHUP: reads the configuration again; on an error the old snapshot stays (CFG-34).
   Result<void> reload();

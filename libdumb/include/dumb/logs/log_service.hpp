@@ -97,6 +97,9 @@ class LogService final : public Log {
 /// Settles what a killed program left in the journals of this directory. Call it before the LogService whose
 /// files they name is made.
 void settle_captures(const std::filesystem::path& directory);
+/// Whether a capture with this journal has come upon the line its `until` waits for, in this run or an earlier
+/// one. Never told of a capture whose journal does not work.
+bool awaited_line_seen(const std::filesystem::path& journal);
 /// Removes the journal of a capture that has ended.
 void remove_journal(const std::filesystem::path& journal);
 

@@ -104,6 +104,9 @@ struct SupervisorOptions {
   const Clock* clock = nullptr;  ///< null: the system clock
   Containment containment = Containment::automatic;
   std::function<double()> chance = {};  ///< random numbers from 0 to 1; empty: the supervisor's own
+  /// A process of its own holds the children's FIFOs and notify sockets, so that nothing they say while no
+  /// supervisor is there is lost, not even when they end (LIF-174). It is forked in adopt().
+  bool keeper = false;
 };
 
 /// What the API calls running: a process that is up, or one that is being stopped and still there.

@@ -17,6 +17,9 @@ struct UsageTarget {
   std::string process_name;
   pid_t leader = -1;
   std::string mark;                 ///< of its orphans' environment
+  bool adopted = false;             ///< the leader is no child of this process, but of an earlier one
+  std::uint64_t start_ticks = 0;    ///< of the leader, as the kernel counts
+  std::uint64_t end_ticks = 0;      ///< when the leader was seen to have ended; 0: it lives
   std::filesystem::path group;      ///< its control group; empty: found by descent
   std::uint64_t run = 0;            ///< differs between two runs of one service
   std::optional<SteadyTime> since;  ///< of this run
