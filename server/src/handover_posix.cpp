@@ -15,7 +15,8 @@
 namespace dumb::server {
 namespace {
 
-constexpr int patience = 30'000;  // ms, for an old server that ends helpers and files away logs
+constexpr int answer_time = 2'000;  // ms, for a successor to say that it has got the socket
+constexpr int patience = 30'000;    // ms, for an old server that ends helpers and files away logs
 
 /// The name of a socket is short; by way of the directory's descriptor any path will do.
 struct Place {
@@ -113,7 +114,9 @@ bool send_listener(int peer, int listener) {
   entry->cmsg_type = SCM_RIGHTS;
   entry->cmsg_len = CMSG_LEN(sizeof listener);
   std::memcpy(CMSG_DATA(entry), &listener, sizeof listener);
-  return ::sendmsg(peer, &message, MSG_NOSIGNAL) > 0;
+  char answer = 0;
+  return ::sendmsg(peer, &message, MSG_NOSIGNAL) > 0 && readable(peer, answer_time) &&
+         ::recv(peer, &answer, 1, MSG_DONTWAIT) == 1;
 }
 
 void send_refusal(int peer, const std::string& reason) {
@@ -140,6 +143,9 @@ Result<UniqueFd> take_over(const std::filesystem::path& run_directory) {
                                      ? "the running dumb-server ended without handing over"
                                      : "the running dumb-server does not hand over: " + words.text);
   }
+  // From here on there is nobody else.
+  if (::send(fd.get(), "A", 1, MSG_NOSIGNAL) != 1)
+    return Error(Errc::conflict, "the running dumb-server ended without handing over");
   // What it holds besides (the lock of the run directory, sockets of its children) is free when it is gone.
   if (!readable(process ? process.get() : fd.get(), patience))
     return Error(Errc::timed_out, "the running dumb-server does not end");

@@ -20,7 +20,8 @@ UniqueFd accept_successor(int socket);
 /// Whether whoever has connected is there still.
 bool is_there(int peer);
 
-/// The last words to a successor: the listening socket, or why there will be none. False when it is gone.
+/// The last words to a successor: the listening socket, or why there will be none. False when it does not say
+/// that it has got it. Blocks for a moment.
 bool send_listener(int peer, int listener);
 void send_refusal(int peer, const std::string& reason);
 

@@ -57,15 +57,16 @@ class Ground {
   std::optional<Program> server_;
 };
 
-/// Connects to the socket a successor would use, and goes away at once.
-void visit(const std::filesystem::path& root) {
-  const UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+/// A connection to the socket a successor would use.
+UniqueFd visit(const std::filesystem::path& root) {
+  UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   sockaddr_un place{};
   place.sun_family = AF_UNIX;
   const std::string path = (root / "run/dumb/handover").native();
   REQUIRE(path.size() < sizeof place.sun_path);
   std::copy(path.begin(), path.end(), place.sun_path);
   REQUIRE(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&place), sizeof place) == 0);
+  return fd;
 }
 
 /// Whether anything listens on that address and port.
@@ -169,7 +170,10 @@ TEST_CASE("who asks for a handover and goes away does not end the server", "[ser
   const int port = ground.server().listening_port();
   const int pid = ground.pid_at(port);
   for (int i = 0; i < 3; ++i) {
-    visit(ground.root().path());
+    UniqueFd visitor = visit(ground.root().path());
+    // However far it has come with it: before it lets go, and when everything is let go of.
+    if (i > 0) REQUIRE(ground.server().prints("hands over to another dumb-server"));
+    visitor.reset();
     CHECK(ground.pid_at(port) == pid);
   }
   CHECK(ground.server().prints("this program goes on"));

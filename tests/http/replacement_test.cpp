@@ -38,7 +38,7 @@ std::chrono::milliseconds longest_gap(int port, const std::function<bool()>& ove
   Steady::duration longest{0};
   Steady::time_point last = Steady::now();
   while (!over()) {
-    REQUIRE(request(port, "GET", "/capabilities").status == 200);
+    REQUIRE(request(port, "GET", "/process/startup-status").status == 200);
     const Steady::time_point now = Steady::now();
     longest = std::max(longest, now - last);
     last = now;

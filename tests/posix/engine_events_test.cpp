@@ -426,8 +426,7 @@ TEST_CASE("events for which there was no room are counted", "[engine][LIF-153]")
   b.log.all.clear();
   b.recorder.record(event_of("A", "running"));
   b.settle();
-  for (int i = 0; i < 20; ++i)
-    b.recorder.record(event_of("A", "stopped"));
+  for (int i = 0; i < 20; ++i) b.recorder.record(event_of("A", "stopped"));
   b.settle();
   fs::remove(dir / "log");
   b.recorder.record(event_of("A", "running"));
