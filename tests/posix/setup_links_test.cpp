@@ -1,6 +1,7 @@
 #include <filesystem>
 
 #include "setup/arr.hpp"
+#include "setup/rclone.hpp"
 #include "setup/sqlite_posix.hpp"
 #include "support/archives.hpp"
 #include "support/fake_arr.hpp"
@@ -220,9 +221,9 @@ TEST_CASE("Prowlarr learns of the Arr instances, tags and indexers", "[setup][SV
 TEST_CASE("definitions of indexers are added, and linked to what runs here", "[setup][SVC-185][SVC-203]") {
   test::ReleaseServer server;
   const std::string zip = test::make_zip({{"Prowlarr-Indexers-main/Custom/zilean.yml",
-                                         "id: zilean\nlinks:\n  - https://a\n  - https://b\ncaps: 1\n"},
-                                        {"Prowlarr-Indexers-main/Custom/stremthru.yml", "links:\n  - x\n"},
-                                        {"Prowlarr-Indexers-main/README.md", "x"}});
+                                           "id: zilean\nlinks:\n  - https://a\n  - https://b\ncaps: 1\n"},
+                                          {"Prowlarr-Indexers-main/Custom/stremthru.yml", "links:\n  - x\n"},
+                                          {"Prowlarr-Indexers-main/README.md", "x"}});
   const std::string target = "/dreulavelle/Prowlarr-Indexers/archive/refs/heads/main.zip";
   server.set_file(target, {200, {}, zip, std::string::npos, 0, true});
   SetupStack stack;
@@ -256,52 +257,54 @@ TEST_CASE("NzbDAV's database learns of its Arr instances in one transaction", "[
   SetupStack stack;
   place_arr(stack, sonarr, "sonarr", "nzbdav");
   stack.set("/nzbdav/enabled", true);
-  stack.add_service("[]", R"j([{"do": "sql", "engine": "sqlite", "file": "{config_dir}/own.db", "statements": [
+  stack.add_service("[]",
+                    R"j([{"do": "sql", "engine": "sqlite", "file": "{config_dir}/own.db", "statements": [
      "CREATE TABLE IF NOT EXISTS t (a TEXT)", {"sql": "INSERT INTO t VALUES (?1)", "params": ["{port}'; --"]}]
 }])j");
   const fs::path file = stack.root / "nzbdav/db.sqlite";
-fs::create_directories(file.parent_path());
-using setup::SqliteDatabase;
-{
-  auto database = SqliteDatabase::open(file, SqliteDatabase::Mode::create);
-  REQUIRE(database);
-  REQUIRE(database->run("CREATE TABLE ConfigItems (ConfigName TEXT PRIMARY KEY, ConfigValue TEXT)"));
-  REQUIRE(database->run("INSERT INTO ConfigItems VALUES ('api.categories', 'Mine'), ('api.key', 'STORED')"));
-}
-const auto item = [&](const char* name) {
-  auto database = SqliteDatabase::open(file, SqliteDatabase::Mode::read);
-  const auto rows = database->run("SELECT ConfigValue FROM ConfigItems WHERE ConfigName = ?1", {name});
-  return rows && !rows->empty() ? rows->front().front() : std::string("(none)");
-};
-const setup::Context context = stack.context("NzbDAV");
-setup::Run run(context);
-const json::object step = jsonx::parse(R"({"do": "sql", "engine": "sqlite", "model": "nzbdav-config",
+  fs::create_directories(file.parent_path());
+  using setup::SqliteDatabase;
+  {
+    auto database = SqliteDatabase::open(file, SqliteDatabase::Mode::create);
+    REQUIRE(database);
+    REQUIRE(database->run("CREATE TABLE ConfigItems (ConfigName TEXT PRIMARY KEY, ConfigValue TEXT)"));
+    REQUIRE(
+        database->run("INSERT INTO ConfigItems VALUES ('api.categories', 'Mine'), ('api.key', 'STORED')"));
+  }
+  const auto item = [&](const char* name) {
+    auto database = SqliteDatabase::open(file, SqliteDatabase::Mode::read);
+    const auto rows = database->run("SELECT ConfigValue FROM ConfigItems WHERE ConfigName = ?1", {name});
+    return rows && !rows->empty() ? rows->front().front() : std::string("(none)");
+  };
+  const setup::Context context = stack.context("NzbDAV");
+  setup::Run run(context);
+  const json::object step = jsonx::parse(R"({"do": "sql", "engine": "sqlite", "model": "nzbdav-config",
     "file": "{config_dir}/db.sqlite"})")
-                              ->as_object();
-const auto first = setup::step_sqlite(run, step);
-if (!first) FAIL(first.error().to_string());
-CHECK(*first == setup::Effect::changed);
-CHECK(item("api.categories") == "mine,movies,music,sonarr-default,tv,whisparr");
-CHECK(item("rclone.mount-dir") == (stack.root / "mnt/debrid/nzbdav").native());
-const json::object apps = jsonx::parse(item("arr.instances"))->as_object();
-CHECK(json::serialize(apps.at("SonarrInstances")) ==
-      R"([{"ApiKey":"ARRKEY","Category":"sonarr-default","Host":"http://127.0.0.1:)" +
-          std::to_string(sonarr.port()) + R"(","Instance":"Default"}])");
-CHECK(*setup::step_sqlite(run, step) == setup::Effect::none);
-CHECK(setup::nzbdav_api_key(run.scope) == "STORED");
-fs::remove(file);
-CHECK(*setup::step_sqlite(run, step) == setup::Effect::none);
-CHECK_THAT(stack.log.text(), ContainsSubstring("is not there yet"));
-REQUIRE_FALSE(stack.post_start("PageMill"));  // there is no file to change
-{
-  fs::create_directories(stack.root / "pagemill");
-  REQUIRE(SqliteDatabase::open(stack.root / "pagemill/own.db", SqliteDatabase::Mode::create)
-              ->run("CREATE TABLE t (a TEXT)"));
-}
-const auto stated = stack.post_start("PageMill");
-if (!stated) FAIL(stated.error().to_string());
-auto own = SqliteDatabase::open(stack.root / "pagemill/own.db", SqliteDatabase::Mode::read);
-CHECK(own->run("SELECT a FROM t")->front().front() == "4411'; --");
+                                ->as_object();
+  const auto first = setup::step_sqlite(run, step);
+  if (!first) FAIL(first.error().to_string());
+  CHECK(*first == setup::Effect::changed);
+  CHECK(item("api.categories") == "mine,movies,music,sonarr-default,tv,whisparr");
+  CHECK(item("rclone.mount-dir") == (stack.root / "mnt/debrid/nzbdav").native());
+  const json::object apps = jsonx::parse(item("arr.instances"))->as_object();
+  CHECK(json::serialize(apps.at("SonarrInstances")) ==
+        R"([{"ApiKey":"ARRKEY","Category":"sonarr-default","Host":"http://127.0.0.1:)" +
+            std::to_string(sonarr.port()) + R"(","Instance":"Default"}])");
+  CHECK(*setup::step_sqlite(run, step) == setup::Effect::none);
+  CHECK(setup::nzbdav_api_key(run.scope) == "STORED");
+  fs::remove(file);
+  CHECK(*setup::step_sqlite(run, step) == setup::Effect::none);
+  CHECK_THAT(stack.log.text(), ContainsSubstring("is not there yet"));
+  REQUIRE_FALSE(stack.post_start("PageMill"));  // there is no file to change
+  {
+    fs::create_directories(stack.root / "pagemill");
+    REQUIRE(SqliteDatabase::open(stack.root / "pagemill/own.db", SqliteDatabase::Mode::create)
+                ->run("CREATE TABLE t (a TEXT)"));
+  }
+  const auto stated = stack.post_start("PageMill");
+  if (!stated) FAIL(stated.error().to_string());
+  auto own = SqliteDatabase::open(stack.root / "pagemill/own.db", SqliteDatabase::Mode::read);
+  CHECK(own->run("SELECT a FROM t")->front().front() == "4411'; --");
 }
 
 TEST_CASE("Huntarr's applications follow the instances that use it", "[setup][SVC-209][SVC-210]") {
@@ -333,4 +336,37 @@ TEST_CASE("Huntarr's applications follow the instances that use it", "[setup][SV
   const auto before = test::read_text(file);
   CHECK(*setup::step_sqlite(run, step) == setup::Effect::none);
   CHECK(test::read_text(file) == before);
+}
+
+TEST_CASE("credentials of NzbDAV's remote come from its database when the configuration has none",
+          "[setup][SVC-131]") {
+  SetupStack stack;
+  const std::string at = "/rclone/instances/RealDebrid/";
+  stack.set(at + "enabled", true);
+  stack.set(at + "zurg_enabled", false);
+  stack.set(at + "key_type", "nzbdav");
+  const auto remote = [&] {
+    const setup::Context context = stack.context("rclone w/ RealDebrid");
+    setup::Run run(context);
+    const auto found = setup::rclone_remote(run.scope);
+    if (!found) FAIL(found.error().to_string());
+    return *found;
+  };
+  CHECK(remote().user == "admin");
+  CHECK(remote().password.empty());
+  {
+    fs::create_directories(stack.root / "nzbdav");
+    auto database =
+        setup::SqliteDatabase::open(stack.root / "nzbdav/db.sqlite", setup::SqliteDatabase::Mode::create);
+    REQUIRE(database);
+    REQUIRE(database->run("CREATE TABLE ConfigItems (ConfigName TEXT PRIMARY KEY, ConfigValue TEXT)"));
+    REQUIRE(
+        database->run("INSERT INTO ConfigItems VALUES ('webdav.user', 'reader'), ('webdav.pass', 'plain')"));
+  }
+  CHECK(remote().user == "reader");
+  CHECK(remote().password == "plain");
+  stack.set("/nzbdav/webdav_password", "configured");
+  stack.set("/nzbdav/env/WEBDAV_USER", "named");
+  CHECK(remote().user == "named");
+  CHECK(remote().password == "configured");
 }

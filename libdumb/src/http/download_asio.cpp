@@ -129,6 +129,23 @@ std::optional<std::uint64_t> first_of(std::string_view range) {
   return first && *first >= 0 ? std::optional(static_cast<std::uint64_t>(*first)) : std::nullopt;
 }
 
+/// Replaces the note. Nothing is flushed, as nothing of the partial file is: on a busy disk that takes a
+/// minute and more, and after a power cut a note that fits no data only makes the sum wrong and the file
+/// anew.
+Result<void> keep_note(const fs::path& path, const std::string& text) {
+  const std::string fresh = path.native() + ".new";
+  const UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd) return system_error(errno, "create", fresh);
+  const ssize_t wrote = ::write(fd.get(), text.data(), text.size());
+  if (wrote < 0 || static_cast<std::size_t>(wrote) != text.size()) {
+    const int number = wrote < 0 ? errno : ENOSPC;
+    ::unlink(fresh.c_str());
+    return system_error(number, "write", fresh);
+  }
+  if (::rename(fresh.c_str(), path.c_str()) != 0) return system_error(errno, "rename", fresh);
+  return {};
+}
+
 class Writer final : public Sink {
  public:
   Writer(const Download& what, PartialPtr partial) : what_(what), partial_(std::move(partial)) {}
@@ -152,7 +169,7 @@ class Writer final : public Sink {
     note["version"] = validator(head);
     const std::string text = jsonx::print(note);
     const fs::path path = note_path(what_.partial);
-    auto write_it = [text, path] { return file::write_atomic(path, text); };
+    auto write_it = [text, path] { return keep_note(path, text); };
     const Result<void> written = co_await offload(*what_.workers, write_it);
     co_return written;
   }

@@ -88,14 +88,23 @@ std::string from_environment(const Scope& scope, std::string_view name) {
   return found == scope.context().environment.end() ? "" : found->second;
 }
 
+/// A value of NzbDAV's own database; blank when there is none.
+std::string stored_value(Scope& scope, std::string_view name) {
+  const auto found = scope.values.find(name);
+  const auto value = found == scope.values.end() ? Result<json::value>(json::value()) : found->second();
+  return value ? text_of(*value) : std::string();
+}
+
 Result<Remote> nzbdav_remote(Scope& scope) {
   const json::object* nzbdav = scope.block_of("nzbdav");
   const std::string port = nzbdav == nullptr ? "" : member_text(*nzbdav, "backend_port");
   if (text::blank(port)) return failure(Failure::missing_field, "nzbdav.backend_port must be set");
   std::string user = member_text(*nzbdav, "env.WEBDAV_USER");
+  if (text::blank(user)) user = stored_value(scope, "nzbdav.stored_user");
   if (text::blank(user)) user = "admin";
   std::string password = member_text(*nzbdav, "webdav_password");
   if (text::blank(password)) password = from_environment(scope, "WEBDAV_PASSWORD");
+  if (text::blank(password)) password = stored_value(scope, "nzbdav.stored_password");
   std::vector<std::string> warnings;
   if (is_password_hash(password)) {
     password.clear();

@@ -11,6 +11,7 @@
 #include "setup/decypharr.hpp"
 #include "setup/rclone.hpp"
 #include "setup/riven.hpp"
+#include "setup/sqlite_posix.hpp"
 #include "setup/templates.hpp"
 #include "setup/version_posix.hpp"
 
@@ -76,6 +77,12 @@ Run::Run(Context given)
   add_decypharr_models(scope);
   add_riven_models(scope);
   add_small_models(scope);
+  scope.values["nzbdav.stored_user"] = [this]() -> Result<json::value> {
+    return json::value(json::string(nzbdav_item(scope, "webdav.user")));
+  };
+  scope.values["nzbdav.stored_password"] = [this]() -> Result<json::value> {
+    return json::value(json::string(nzbdav_item(scope, "webdav.pass")));
+  };
   scope.values["version"] = [this]() -> Result<json::value> {
     return json::value(json::string(installed_version(*this)));
   };
