@@ -61,6 +61,8 @@ def restore(manifest, really):
     made = []
     for entry in entries:
         path = entry["link_path"]
+        target = os.path.normpath(os.path.join(os.path.dirname(path), entry["target"]))
+        entry["target_exists"] = os.path.exists(target)  # whether anybody asks or not
         if os.path.lexists(path):
             if os.path.islink(path) and os.readlink(path) == entry["target"]:
                 continue
