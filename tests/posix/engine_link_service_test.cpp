@@ -142,7 +142,7 @@ TEST_CASE("a job that is cancelled while it plans has its report so far", "[engi
   CHECK(job.result->at("changed") == 0);
 }
 
-TEST_CASE("a restore stays queued until it holds its roots", "[engine][EX-17][SYM-43][SYM-46]") {
+TEST_CASE("a restore or a backup stays queued until it holds its roots", "[engine][EX-17][SYM-43][SYM-46]") {
   Bench bench("make_link");
   bench.farm.environment.calls = nullptr;
   bench.farm.backup({"/l"}, "s.json");
@@ -154,14 +154,22 @@ TEST_CASE("a restore stays queued until it holds its roots", "[engine][EX-17][SY
   request.overwrite_existing = true;
   const auto queued = bench.ask(bench.service->queue_restore(request));
   REQUIRE(queued);
+  symlinks::BackupRequest saving;
+  saving.roots = std::vector<std::string>{"/l"};
+  saving.backup_path = "t.json";
+  const auto saved = bench.ask(bench.service->queue_backup(saving));
+  REQUIRE(saved);
   symlinks::RepairRequest other = bench.farm.request({"/elsewhere"}, {{"/old", "/new"}});
   const auto passed = bench.ask(bench.service->queue_repair(other));
   REQUIRE(passed);
   REQUIRE(bench.until([&] { return bench.job(passed->job_id).status == jobs::Status::completed; }));
-  CHECK(bench.job(queued->job_id).status == jobs::Status::queued);
-  CHECK_FALSE(bench.job(queued->job_id).started_at);
-  CHECK_FALSE(bench.job(queued->job_id).progress);
+  for (const std::string& waiting : {queued->job_id, saved->job_id}) {
+    CHECK(bench.job(waiting).status == jobs::Status::queued);
+    CHECK_FALSE(bench.job(waiting).started_at);
+    CHECK_FALSE(bench.job(waiting).progress);
+  }
   bench.release();
+  REQUIRE(bench.until([&] { return bench.job(saved->job_id).status == jobs::Status::completed; }));
   REQUIRE(bench.until([&] { return bench.job(queued->job_id).status == jobs::Status::completed; }));
   CHECK(bench.job(queued->job_id).result->at("restored") == 300);
 }
