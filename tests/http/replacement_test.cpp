@@ -62,7 +62,6 @@ TEST_CASE("the API is away for less than 200 ms while one program replaces anoth
   Ground& ground = scene.ground;
   ground.start();
   ground.await_pid("One");
-  REQUIRE(eventually([&] { return ground.booted(); }, 60s));
   const int port = ground.port();
   // On a machine so busy that the program alone takes long to load, that is the measure.
   std::chrono::milliseconds best = 1h;
@@ -112,7 +111,6 @@ TEST_CASE("events are followed over a handover, with neither a gap nor a doubled
   Ground& ground = scene.ground;
   ground.start();
   const int pid = ground.await_pid("One");
-  REQUIRE(eventually([&] { return ground.booted(); }, 60s));
   const int port = ground.port();
   Program follower({DUMB_CLI, "--url", "http://127.0.0.1:" + std::to_string(port), "events", "-f", "--json"},
                    environment_of(ground));
@@ -126,7 +124,6 @@ TEST_CASE("events are followed over a handover, with neither a gap nor a doubled
     CHECK(ground.server().wait() == 0);
   }
   REQUIRE(eventually([&] { return ground.adopted("One"); }));
-  REQUIRE(eventually([&] { return ground.booted(); }, 60s));
   CHECK(follower.prints(R"("cause":"adopted")"));
   CHECK(ground.await_pid("One") == pid);
   REQUIRE(request(port, "POST", "/process/stop-service", R"({"process_name": "One"})").status == 200);
@@ -184,7 +181,6 @@ TEST_CASE("a handover waits for a stop of several services that is under way", "
   ground.start();
   const int one = ground.await_pid("One");
   const int two = ground.await_pid("Two");
-  REQUIRE(eventually([&] { return ground.booted(); }, 60s));
   auto asking = std::async(std::launch::async, [port = ground.port()] {
     return request(port, "POST", "/process/down", R"({"process_names": []})").status;
   });
@@ -197,10 +193,10 @@ TEST_CASE("a handover waits for a stop of several services that is under way", "
   REQUIRE(seen);
   CHECK(ground.server().prints("hands over to another dumb-server"));
   CHECK_FALSE(alive(one));
-  REQUIRE(eventually([&] { return ground.booted(); }, 60s));
   for (const char* name : {"One", "Two"}) {
     CAPTURE(name);
-    CHECK(jsonx::string_at(ground.status(name), "state_reason") == "was stopped before");
+    CHECK(eventually(
+        [&] { return jsonx::string_at(ground.status(name), "state_reason") == "was stopped before"; }));
     CHECK(ground.starts(text::slug(name)) == 1);
   }
   ground.stop();
