@@ -80,6 +80,21 @@ bool fails(const Result<T>& result, Failure code) {
   return !result && result.error().code() == setup::make_error_code(code);
 }
 
+/// A member of an `ar` archive, which a Debian package is.
+std::string ar_member(std::string name, const std::string& bytes) {
+  std::string size = std::to_string(bytes.size());
+  name.resize(16, ' ');
+  size.resize(10, ' ');
+  return name + "0           0     0     100644  " + size + "`\n" + bytes +
+         (bytes.size() % 2 == 0 ? "" : "\n");
+}
+
+std::string make_deb(const std::vector<test::ArchiveEntry>& entries) {
+  return "!<arch>\n" + ar_member("debian-binary", "2.0\n") +
+         ar_member("control.tar.gz", test::make_tar_gz({{"./control", "Package: x\n"}})) +
+         ar_member("data.tar.gz", test::make_tar_gz(entries));
+}
+
 }  // namespace
 
 TEST_CASE("a service that is missing is installed before it is configured, and never again",
@@ -422,4 +437,31 @@ TEST_CASE("a source release is built in its tree, and a build that fails leaves 
   CHECK_THAT(failed.error().message(), ContainsSubstring("no luck"));
   CHECK(tautulli.text("tautulli/Tautulli.py") == "one");
   CHECK_FALSE(fs::exists(tautulli.at("tautulli/broken")));
+}
+
+TEST_CASE("of Emby's package its own part becomes a tree, nothing is put beside it",
+          "[setup][SVC-45][SVC-61][SVC-79][SVC-198]") {
+  Install emby;
+  emby.name = "Emby Media Server";
+  emby.stack.set("/emby/enabled", true);
+  ReleaseServer::Release release;
+  release.tag = "4.9.1.2";
+  const std::string package = make_deb({{"./opt/emby-server/system/EmbyServer", "#!/bin/sh\n", 0755},
+                                        {"./opt/emby-server/bin/emby-ffmpeg", "own", 0755},
+                                        {"./etc/emby-server.conf", "x"},
+                                        {"./usr/lib/systemd/system/emby.service", "x"}});
+  for (const char* arch : {"amd64", "arm64"})
+    release.files.push_back({std::string("emby-server-deb_4.9.1.2_") + arch + ".deb", package});
+  emby.server.add("MediaBrowser/Emby.Releases", release);
+  const auto done = emby.stack.configure(emby.name);
+  if (!done) FAIL(done.error().to_string());
+  CHECK(emby.text("opt/emby-server/system/EmbyServer") == "#!/bin/sh\n");
+  CHECK(emby.stack.mode(emby.at("opt/emby-server/system/EmbyServer")) == 0755);
+  CHECK(emby.text("emby/version.txt") == "4.9.1.2\n");
+  CHECK_FALSE(fs::exists(emby.at("etc")));
+  CHECK_FALSE(fs::exists(emby.at("usr")));
+  CHECK(jsonx::scalar_text(done->generated.at("command").at(0)) == "/opt/emby-server/system/EmbyServer");
+  const auto before = emby.stack.stamps();
+  REQUIRE(emby.stack.configure(emby.name));
+  CHECK(emby.stack.stamps() == before);
 }
