@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
+#include <dumb/auth/service.hpp>
 #include <dumb/base/text.hpp>
 
 #include "exit_code.hpp"
@@ -36,8 +37,8 @@ std::string detail_of(const json::value& body) {
   return text::join(parts, "; ");
 }
 
-Client::Client(Transport transport, http::Url base)
-    : transport_(std::move(transport)), base_(std::move(base)) {
+Client::Client(Transport transport, http::Url base, std::shared_ptr<Access> access)
+    : transport_(std::move(transport)), base_(std::move(base)), access_(std::move(access)) {
   base_.target = base_.target.substr(0, base_.target.find_first_of("?#"));
   while (!base_.target.empty() && base_.target.back() == '/') base_.target.pop_back();
 }
@@ -74,7 +75,7 @@ Result<json::value> Client::exchange(http::Request request) const {
   const std::string target = request.url.target.substr(0, request.url.target.find('?'));
   const std::string call = fmt::format("{} {}", request.method, target);
   const auto limit = std::chrono::duration_cast<std::chrono::seconds>(request.timeout).count();
-  const auto response = transport_(std::move(request));
+  const auto response = send(std::move(request));
   if (!response) {
     const Error error = response.error();
     if (error.is(Errc::unsupported) || error.is(Errc::io)) return error;
@@ -94,7 +95,30 @@ Result<json::value> Client::exchange(http::Request request) const {
     return strange(fmt::format("it does not know {}", call));
   }
   if (detail.empty()) detail = fmt::format("{} was answered with status {}", call, response->status);
+  if (response->status == 401 && target != base_.target + "/auth/login")
+    detail += "; 'dumb-cli login' asks for name and password";
   return Error(http_status_code(response->status), std::move(detail));
+}
+
+Result<http::Response> Client::send(http::Request request) const {
+  const bool logs_in = request.url.target.starts_with(base_.target + "/auth/");
+  const std::string token = logs_in ? std::string() : access_->token();
+  if (token.empty()) return transport_(std::move(request));
+  http::Request first = request;
+  first.headers.emplace_back("Authorization", "Bearer " + token);
+  auto response = transport_(std::move(first));
+  if (!response || response->status != 401) return response;
+  if (!access_->renew(token, [this](const std::string& with) { return refresh(with); })) return response;
+  request.headers.emplace_back("Authorization", "Bearer " + access_->token());
+  return transport_(std::move(request));
+}
+
+std::optional<auth::Credentials> Client::refresh(const std::string& token) const {
+  json::object body;
+  body["refresh_token"] = token;
+  const auto tokens = post_as<auth::TokenPair>("/auth/refresh", body);
+  if (!tokens) return std::nullopt;
+  return auth::Credentials{tokens->access_token, tokens->refresh_token};
 }
 
 Error Client::strange(const std::string& why) const {

@@ -6,10 +6,14 @@
 #include <dumb/base/result.hpp>
 #include <dumb/http/client.hpp>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "access.hpp"
 
 namespace dumb::cli {
 
@@ -26,7 +30,8 @@ class Client {
   static constexpr std::chrono::milliseconds quick{15'000};
   static constexpr std::chrono::milliseconds patient{1'800'000};
 
-  Client(Transport transport, http::Url base);
+  /// `access`: what the server asks for while authentication is on.
+  Client(Transport transport, http::Url base, std::shared_ptr<Access> access);
 
   Result<json::value> get(std::string_view path, const Query& query = {},
                           std::chrono::milliseconds timeout = quick) const;
@@ -43,6 +48,7 @@ class Client {
                     std::chrono::milliseconds timeout = quick) const {
     return decode_as<T>(post(path, body, timeout));
   }
+  Access& access() const { return *access_; }
   /// The server's URL, fit for messages.
   std::string display() const { return base_.display(); }
 
@@ -55,10 +61,14 @@ class Client {
     return decoded;
   }
   Result<json::value> exchange(http::Request request) const;
+  /// With the token there is, and once more with the next when the server does not take it any longer.
+  Result<http::Response> send(http::Request request) const;
+  std::optional<auth::Credentials> refresh(const std::string& token) const;
   Error strange(const std::string& why) const;
 
   Transport transport_;
   http::Url base_;
+  std::shared_ptr<Access> access_;
 };
 
 /// The sentence of an error body: `detail`, or the faults of a 422 with their places; empty when there is

@@ -48,6 +48,8 @@ Result<ExitCode> run_jobs_list(Context& context, const Invocation& invocation);
 Result<ExitCode> run_jobs_show(Context& context, const Invocation& invocation);
 Result<ExitCode> run_jobs_cancel(Context& context, const Invocation& invocation);
 Result<ExitCode> run_jobs_wait(Context& context, const Invocation& invocation);
+Result<ExitCode> run_login(Context& context, const Invocation& invocation);
+Result<ExitCode> run_logout(Context& context, const Invocation& invocation);
 Result<ExitCode> run_capabilities(Context& context, const Invocation& invocation);
 Result<ExitCode> run_healthcheck(Context& context, const Invocation& invocation);
 Result<ExitCode> run_version(Context& context, const Invocation& invocation);

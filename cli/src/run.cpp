@@ -37,6 +37,14 @@ Result<http::Url> server_url(const Invocation& invocation, const Environment& en
   return url;
 }
 
+std::shared_ptr<Access> access_to(const http::Url& url, const Environment& environment) {
+  const auto token = environment.find("DUMB_TOKEN");
+  if (token != environment.end() && !token->second.empty()) return std::make_shared<Access>(token->second);
+  const auto path = auth::credentials_path({environment.begin(), environment.end()});
+  if (path.empty()) return std::make_shared<Access>(std::string());
+  return std::make_shared<Access>(auth::CredentialFile(path), url.display());
+}
+
 }  // namespace
 
 void Context::report(const Error& error, std::string_view subject) const {
@@ -62,7 +70,7 @@ void Context::note(std::string_view text) const {
 ExitCode run(const std::vector<std::string>& words, const Surroundings& system) {
   const auto invocation = parse_arguments(words);
   const ColorMode mode = invocation ? invocation->color : ColorMode::automatic;
-  Context context{system, Client(system.transport, http::Url()),
+  Context context{system, Client(system.transport, http::Url(), std::make_shared<Access>(std::string())),
                   style_for(mode, system.out_is_terminal, system.columns, system.environment),
                   style_for(mode, system.err_is_terminal, system.columns, system.environment),
                   invocation ? invocation->json : asks_for_json(words)};
@@ -81,7 +89,7 @@ ExitCode run(const std::vector<std::string>& words, const Surroundings& system) 
   }
   const auto url = server_url(*invocation, system.environment);
   if (!url) return fail(url.error());
-  context.client = Client(system.transport, *url);
+  context.client = Client(system.transport, *url, access_to(*url, system.environment));
   const auto done = invocation->command->run(context, *invocation);
   return done ? *done : fail(done.error());
 }
