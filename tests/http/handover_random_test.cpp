@@ -18,7 +18,7 @@ namespace {
 
 int number_of_rounds() {
   const char* text = std::getenv("DUMB_HANDOVER_ROUNDS");
-  return text == nullptr ? 8 : std::max(1, std::atoi(text));
+  return text == nullptr ? 5 : std::max(1, std::atoi(text));
 }
 
 /// The program that is asked may be gone before it answers, which is no failure here: nullopt.
@@ -234,7 +234,7 @@ class Play {
   bool ground_port_booted() {
     const auto told = try_request(port_, "GET", "/process/startup-status");
     const std::string phase = told ? jsonx::string_at(told->as_object(), "phase") : std::string();
-    return phase == "ready" || phase == "degraded" || phase == "starting_services";
+    return phase == "ready" || phase == "degraded" || phase == "starting_services" || phase == "stabilizing";
   }
 
   void check() {
