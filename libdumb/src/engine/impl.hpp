@@ -153,6 +153,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   void stop_workers();
   /// Performs steps a post-start left over, again and again until they succeed or the service ends.
   void link_in_background(const std::string& process_name, json::array steps);
+  void stop_linking(std::string_view process_name);
   asio::awaitable<void> keep_linked(std::string process_name, json::array steps);
   FfprobeWatch ffprobe_watch();
 

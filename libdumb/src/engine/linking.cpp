@@ -16,10 +16,17 @@ constexpr std::array<seconds, 3> link_pauses{seconds(15), seconds(60), seconds(3
 
 }  // namespace
 
-void Engine::Impl::link_in_background(const std::string& process_name, json::array steps) {
-  for (Linking& other : linking) {
-    if (other.process_name == process_name) other.stop.emit(asio::cancellation_type::terminal);
+/// Of one service, or of all when the name is empty.
+void Engine::Impl::stop_linking(std::string_view process_name) {
+  for (auto each = linking.begin(); each != linking.end();) {
+    const auto it = each++;  // what ends takes itself out of the list
+    if (process_name.empty() || it->process_name == process_name)
+      it->stop.emit(asio::cancellation_type::terminal);
   }
+}
+
+void Engine::Impl::link_in_background(const std::string& process_name, json::array steps) {
+  stop_linking(process_name);
   if (shutting_down) return;
   const auto mine = linking.emplace(linking.end());
   mine->process_name = process_name;

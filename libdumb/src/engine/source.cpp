@@ -281,6 +281,7 @@ asio::awaitable<Result<bool>> Engine::Impl::post_start(std::string process_name)
 
 /// LIF-81: nothing stays mounted where this service mounted, and never anything but exactly that point.
 asio::awaitable<void> Engine::Impl::after_stop(std::string process_name) {
+  stop_linking(process_name);
   const auto found = launched.find(process_name);
   if (found == launched.end() || found->second.mount_point.empty()) co_return;
   const std::filesystem::path point = found->second.mount_point;

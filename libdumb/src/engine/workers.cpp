@@ -28,7 +28,7 @@ void Engine::Impl::start_worker(std::string what, asio::awaitable<void> worker) 
 
 void Engine::Impl::stop_workers() {
   for (asio::cancellation_signal& worker : background_workers) worker.emit(asio::cancellation_type::terminal);
-  for (Linking& each : linking) each.stop.emit(asio::cancellation_type::terminal);
+  stop_linking({});
 }
 
 FfprobeWatch Engine::Impl::ffprobe_watch() {
