@@ -16,6 +16,7 @@
 #include <dumb/auth/service.hpp>
 #include <dumb/supervisor/helper.hpp>
 #include <exception>
+#include <thread>
 
 #include "api.hpp"
 #include "daemon.hpp"
@@ -291,7 +292,13 @@ int run_daemon(const Arguments& arguments, config::Environment environment) {
   Daemon daemon(context, **engine);
   running = &daemon;
   const auto port = static_cast<std::uint16_t>((*engine)->port());
-  const auto listening = daemon.listen((*engine)->host(), port, std::move(inherited));
+  auto listening = daemon.listen((*engine)->host(), port, std::move(inherited));
+  // One that was executing itself anew when this one asked for it still holds the port, until it finds that
+  // it has come too late.
+  for (int i = 0; i < 40 && !listening && arguments.replace; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    listening = daemon.listen((*engine)->host(), port, {});
+  }
   if (!listening) {
     std::fputs(fmt::format("dumb-server: {}\n", listening.error().message()).c_str(), stderr);
     return 1;

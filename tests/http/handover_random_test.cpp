@@ -141,7 +141,11 @@ class Play {
           REQUIRE(program().wait(0ms) == std::nullopt);
           break;
         }
-        REQUIRE(program().wait() == 0);
+        // One that was executing itself anew finds that the other has come first, and ends with 1.
+        const std::optional<int> status = program().wait();
+        INFO(story_ << program().output() << program().errors());
+        REQUIRE(status);
+        REQUIRE((*status == 0 || *status == 1));
         next_ = std::move(successor);
         break;
       }
