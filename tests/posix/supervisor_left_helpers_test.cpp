@@ -100,8 +100,11 @@ TEST_CASE("what a helper started is ended when the helper itself has ended",
 
 TEST_CASE("adoption ends what helpers still do, before anything is started",
           "[supervisor][LIF-30][LIF-125]") {
-  test::ServiceStack stack;
-  Started left({}, {std::string(helper_variable) + "=" + run_directory_id(stack.dir / "run")});
+  const test::TempDir home;
+  std::filesystem::create_directories(home.path() / "run");
+  const std::string id = run_directory_id(home.path() / "run");
+  test::ServiceStack stack(Containment::automatic, 3s, home.path());
+  Started left({}, {std::string(helper_variable) + "=" + id});
   const Adoption found = stack.supervisor.adopt();
   CHECK_FALSE(lives(left.child.pid));
   REQUIRE(found.sentences.size() == 1);

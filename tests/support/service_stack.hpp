@@ -115,7 +115,15 @@ class ServiceStack final : public ServiceSource {
     co_return false;
   }
   asio::awaitable<void> after_stop(std::string) override { co_return; }
+  void entered(const supervisor::ServiceInfo& at) override { entries.push_back(at); }
   void changed(const std::string&) override {}
+  supervisor::RestartRules restart_rules(const std::string&) override { return rules; }
+  std::optional<LaunchPlan> relaunch_plan(const std::string& name) override {
+    if (!relaunches) return std::nullopt;
+    auto plan = launch_plan(name);
+    return plan ? std::optional(std::move(*plan)) : std::nullopt;
+  }
+  bool relaunch_fits(const std::string&) override { return relaunch_holds; }
 
   Result<void> start(const std::string& name) { return run(context, supervisor.start(name)); }
   Result<void> settle(const std::string& name) { return run(context, supervisor.start_and_settle(name)); }
@@ -152,6 +160,10 @@ class ServiceStack final : public ServiceSource {
   asio::thread_pool pool{2};
   std::map<std::string, Service> services;
   std::map<std::string, int> setups;
+  std::vector<supervisor::ServiceInfo> entries;  ///< every state that was entered, in order
+  supervisor::RestartRules rules{};
+  bool relaunches = false;     ///< the next launch may be planned beforehand
+  bool relaunch_holds = true;  ///< what was planned still holds
   std::chrono::milliseconds setup_winds_down{0};
   bool post_start_holds = false;  ///< until it is false again, called off or not
   int setups_open = 0;

@@ -2,10 +2,10 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/rand.h>
 
 #include <array>
 #include <boost/json.hpp>
+#include <cstdlib>
 #include <dumb/auth/token.hpp>
 #include <dumb/base/text.hpp>
 #include <stdexcept>
@@ -146,9 +146,9 @@ std::optional<Claims> read_token(std::string_view token, std::string_view secret
 
 std::string random_secret() {
   std::array<unsigned char, 32> bytes{};
-  if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
-    throw std::runtime_error("the system has no random bytes");
-  }
+  // The kernel's own. OpenSSL takes a millisecond to set up its generator, and this is asked for at a first
+  // start.
+  ::arc4random_buf(bytes.data(), bytes.size());
   return text::base64url_encode({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 

@@ -85,6 +85,9 @@ class Engine::Impl final : public supervisor::ServiceSource {
   Result<supervisor::WaitPlan> waits(const std::string& process_name) override;
   Result<supervisor::LaunchPlan> launch_plan(const std::string& process_name) override;
   supervisor::StopPlan stop_plan(const std::string& process_name) override;
+  std::optional<supervisor::LaunchPlan> relaunch_plan(const std::string& process_name) override;
+  bool relaunch_fits(const std::string& process_name) override;
+  bool relaunch_is_plain(const config::BlockRef& ref) const;
   std::string note_of(const std::string& process_name) override;
   void adopted(const std::string& process_name, const std::string& config_key,
                const std::string& note) override;
@@ -349,7 +352,8 @@ class Engine::Impl final : public supervisor::ServiceSource {
     std::filesystem::path mount_point;  ///< mapped; empty: none
   };
   std::map<std::string, Launched> launched;
-  std::set<std::string> bounded_waits;  // started through the API: its waits have a limit
+  std::map<std::string, std::uint64_t> relaunches;  // generation of the configuration they were planned from
+  std::set<std::string> bounded_waits;              // started through the API: its waits have a limit
   std::map<std::string, setup::Outcome::Companion> companions;
   std::size_t background = 0;  // coroutines of the engine's own under way
   EventCauses causes;
@@ -387,7 +391,7 @@ class Engine::Impl final : public supervisor::ServiceSource {
   std::list<Linking> linking;  ///< services that are being linked to others
   bool onboarding_under_way = false;
   std::map<std::string, supervisor::State> onboarding_states;  ///< last states of the starts of this call
-  bool run_files_pending = false;                           // something changed since they were written
+  bool run_files_pending = false;                              // something changed since they were written
   bool run_files_writing = false;
   Resting resting;  // as written for the next run
   std::shared_ptr<FeedHub> feeds;

@@ -39,7 +39,7 @@ ChildRecord Unit::record() const {
   record.process_name = name_;
   record.config_key = plan_.config_key;
   record.instance = plan_.instance;
-  record.number = static_cast<std::int64_t>(order_);
+  record.number = static_cast<std::int64_t>(number_);
   record.mark = mark_;
   record.config_hash = plan_.config_hash;
   record.one_shot = plan_.one_shot;
@@ -72,7 +72,7 @@ void Unit::restore(const Finding& finding) {
   const ChildRecord& record = finding.record;
   auto plan = shared_.source->launch_plan(name_);
   plan_ = plan ? std::move(*plan) : LaunchPlan();
-  order_ = static_cast<std::uint64_t>(record.number);
+  order_ = number_ = static_cast<std::uint64_t>(record.number);
   mark_ = record.mark;
   fifo_base_ = shared_.options.run_directory / file_stem(record.process_name, record.number);
   written_completed_ = false;
@@ -119,14 +119,14 @@ ControlGroup Unit::found_group(const Finding& finding) const {
 
 void Unit::keep_notify() {
   if (!notify_.fd || !child_.pidfd) return;
-  const auto number = static_cast<std::int64_t>(order_);
+  const auto number = static_cast<std::int64_t>(number_);
   shared_.keeper->keep(number, keeper::Kind::notify, notify_.fd.get());
   shared_.keeper->keep(number, keeper::Kind::process, child_.pidfd.get());
 }
 
 void Unit::keep_again() {
   if (!processes_ || plan_.discard_output) return;
-  const auto number = static_cast<std::int64_t>(order_);
+  const auto number = static_cast<std::int64_t>(number_);
   shared_.keeper->keep(number, keeper::Kind::output, open_fifo(fifo_base_.native() + ".out").get());
   shared_.keeper->keep(number, keeper::Kind::failures, open_fifo(fifo_base_.native() + ".err").get());
 }
@@ -137,7 +137,7 @@ void Unit::adopt(const Finding& finding) {
   child_ = Child{};
   child_.pid = static_cast<pid_t>(record.pid);
   child_.start_ticks = static_cast<std::uint64_t>(record.start_ticks);
-  adopted_ = true;
+  adopted_ = came_before_ = true;
   if (finding.alive) child_.pidfd = open_process(child_.pid, child_.start_ticks);
   const auto stat = child_.pidfd ? read_stat(child_.pid) : std::nullopt;
   foreign_ = !stat || stat->parent != ::getpid();

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <dumb/base/atomic_file.hpp>
 #include <dumb/base/text.hpp>
@@ -107,12 +108,19 @@ std::size_t ControlGroup::signal(int number) const {
   return reached;
 }
 
-std::optional<bool> ControlGroup::populated() const {
-  const auto text = file::read(directory_ / "cgroup.events", file_limit);
-  if (text) return parse_populated(*text);
-  // Somebody else has removed it, which is possible only when nothing was in it.
-  if (text.error().code().value() == ENOENT) return false;
-  return std::nullopt;
+UniqueFd ControlGroup::open_events() const noexcept {
+  return UniqueFd(::open((directory_.native() + "/cgroup.events").c_str(), O_RDONLY | O_CLOEXEC));
+}
+
+std::optional<bool> ControlGroup::populated(const UniqueFd& events) const {
+  const UniqueFd own = events ? UniqueFd() : open_events();
+  const UniqueFd& file = events ? events : own;
+  // Somebody else may have removed it, which is possible only when nothing was in it.
+  if (!file) return errno == ENOENT ? std::optional(false) : std::nullopt;
+  std::array<char, 512> text;  // one read gives it whole; it is far shorter
+  const ssize_t got = ::pread(file.get(), text.data(), text.size(), 0);
+  if (got <= 0) return got < 0 && errno == ENODEV ? std::optional(false) : std::nullopt;
+  return parse_populated({text.data(), static_cast<std::size_t>(got)});
 }
 
 void ControlGroup::remove() noexcept {

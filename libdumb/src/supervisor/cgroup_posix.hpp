@@ -27,8 +27,10 @@ class ControlGroup {
   bool kill() const noexcept;
   /// Sends a signal to every process in it; how many it reached. Never reaches a recycled pid.
   std::size_t signal(int number) const;
-  /// Whether a process is left, zombies aside; nullopt when that cannot be told.
-  std::optional<bool> populated() const;
+  /// Whether a process is left, zombies aside; nullopt when that cannot be told. `events`: of open_events(),
+  /// which spares to open it.
+  std::optional<bool> populated(const UniqueFd& events = UniqueFd()) const;
+  UniqueFd open_events() const noexcept;
   std::vector<pid_t> processes() const;
   /// Removes the directory and those beneath, when nothing is left in them.
   void remove() noexcept;

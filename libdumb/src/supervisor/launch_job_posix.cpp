@@ -40,33 +40,56 @@ ControlGroup make_group(const LaunchJob& job, std::vector<std::string>& warnings
   return {};
 }
 
-Result<void> launch(LaunchJob& job, LaunchDone& done) {
-  Fifo output;
-  Fifo error;
-  if (job.captured) {
-    for (auto [fifo, suffix] : {std::pair(&output, ".out"), std::pair(&error, ".err")}) {
-      auto made = make_fifo(job.base.native() + suffix);
-      if (!made) return made.error();
-      *fifo = std::move(*made);
-    }
-    job.spec.standard_output = output.child_end.get();
-    job.spec.standard_error = error.child_end.get();
-  }
-  done.group = make_group(job, done.warnings);
-  const UniqueFd directory = done.group.open();
-  job.spec.control_group = directory.get();
+Result<void> launch(LaunchJob& job, LaunchSite& site, LaunchDone& done) {
+  job.spec.standard_output = site.child_output.get();
+  job.spec.standard_error = site.child_failures.get();
+  job.spec.control_group = site.group_directory.get();
   auto child = spawn(job.spec);
   done.started_at = job.clock->wall();
   done.started_steady = job.clock->now();
-  if (!child || !child->in_control_group) done.group.remove();
   if (!child) return child.error();
+  if (child->in_control_group) done.group = std::exchange(site.group, ControlGroup());
   done.child = std::move(*child);
-  done.output = std::move(output.reader);
-  done.failures = std::move(error.reader);
+  done.output = std::move(site.output);
+  done.failures = std::move(site.failures);
+  site.base.reset();
   return {};
 }
 
 }  // namespace
+
+LaunchSite::LaunchSite(LaunchSite&& other) noexcept
+    : base(std::exchange(other.base, std::nullopt)),
+      output(std::move(other.output)),
+      failures(std::move(other.failures)),
+      child_output(std::move(other.child_output)),
+      child_failures(std::move(other.child_failures)),
+      group(std::exchange(other.group, ControlGroup())),
+      group_directory(std::move(other.group_directory)),
+      warnings(std::move(other.warnings)) {}
+
+LaunchSite::~LaunchSite() {
+  group.remove();
+  if (base) remove_launch_files(*base);
+}
+
+Result<LaunchSite> make_site(const LaunchJob& job) {
+  LaunchSite site;
+  site.base = job.base;
+  if (job.captured) {
+    auto output = make_fifo(job.base.native() + ".out");
+    if (!output) return output.error();
+    auto failures = make_fifo(job.base.native() + ".err");
+    if (!failures) return failures.error();
+    site.output = std::move(output->reader);
+    site.child_output = std::move(output->child_end);
+    site.failures = std::move(failures->reader);
+    site.child_failures = std::move(failures->child_end);
+  }
+  site.group = make_group(job, site.warnings);
+  site.group_directory = site.group.open();
+  return site;
+}
 
 void tell_process(ChildRecord& record, const Child& child, WallTime started_at, SteadyTime started_steady) {
   using std::chrono::duration_cast;
@@ -76,16 +99,25 @@ void tell_process(ChildRecord& record, const Child& child, WallTime started_at, 
   record.started_steady = duration_cast<std::chrono::nanoseconds>(started_steady.time_since_epoch()).count();
 }
 
-LaunchDone perform(LaunchJob job) {
+LaunchDone perform(LaunchJob job, LaunchSite site) {
   LaunchDone done;
-  if (auto launched = launch(job, done); !launched) {
+  done.warnings = std::move(site.warnings);
+  if (auto launched = launch(job, site, done); !launched) {
     done.error = launched.error();
-    remove_launch_files(job.base);
     return done;
   }
-  tell_process(job.record, done.child, done.started_at, done.started_steady);
-  if (auto written = write_record(job.base, job.record); !written)
+  if (!job.record) return done;
+  tell_process(*job.record, done.child, done.started_at, done.started_steady);
+  if (auto written = write_record(job.base, *job.record); !written)
     done.warnings.push_back("is not recorded: " + written.error().to_string());
+  return done;
+}
+
+LaunchDone perform(LaunchJob job) {
+  auto site = make_site(job);
+  if (site) return perform(std::move(job), std::move(*site));
+  LaunchDone done;
+  done.error = site.error();
   return done;
 }
 

@@ -10,13 +10,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <dumb/base/atomic_file.hpp>
 #include <dumb/base/text.hpp>
+#include <utility>
 
+#include "supervisor/launch_job_posix.hpp"
 #include "supervisor/proc_posix.hpp"
 
 namespace dumb::supervisor {
@@ -33,7 +36,9 @@ struct ChildBlock {
   int input = -1;
   int output = -1;
   int error = -1;
-  int group_procs = -1;  ///< cgroup.procs of the group it has to enter itself; -1: none
+  int first_unused = 3;             ///< of the descriptors: from here on the child needs none
+  bool shares_descriptors = false;  ///< with the parent, until it has some of its own
+  int group_procs = -1;             ///< cgroup.procs of the group it has to enter itself; -1: none
   bool entered_group = false;
   const char* failed_step = nullptr;
   int failed_errno = 0;
@@ -44,6 +49,15 @@ struct ChildBlock {
 #else
 #define DUMB_NO_SANITIZE
 #endif
+
+/// A table of its own with nothing in it but what is needed. To copy and close some hundreds of descriptors
+/// would take longer than all the rest; a table that was shared is copied up to the first unused one only.
+DUMB_NO_SANITIZE bool own_descriptors(const ChildBlock& block) {
+  if (!block.shares_descriptors) return true;
+  constexpr unsigned unshare_flag = 1U << 1U;  // CLOSE_RANGE_UNSHARE
+  return ::syscall(SYS_close_range, static_cast<unsigned>(block.first_unused), ~0U, unshare_flag) == 0 ||
+         ::unshare(CLONE_FILES) == 0;
+}
 
 /// Between clone and exec: only async-signal-safe calls, and raw system calls for the ids, because the C
 /// library's wrappers would change the ids of the parent's threads.
@@ -57,6 +71,7 @@ DUMB_NO_SANITIZE int child_main(void* argument) {
   };
   if (block.group_procs >= 0) block.entered_group = ::write(block.group_procs, "0", 1) == 1;
   if (::setsid() < 0) return fail("create a session");
+  if (!own_descriptors(block)) return fail("take descriptors of its own");
   const std::array<int, 3> sources{block.input, block.output, block.error};
   for (int target = 0; target < 3; ++target) {
     if (::dup2(sources[static_cast<std::size_t>(target)], target) < 0)
@@ -110,21 +125,59 @@ std::string_view variable(const std::vector<std::string>& env, std::string_view 
   return {};
 }
 
-/// A descriptor above the standard streams: `fd` itself where it is one, else a copy of it or of /dev/null.
-struct Stream {
-  int fd = -1;
-  UniqueFd own;
+/// Descriptors with low numbers, taken when a thread spawns first: a child gets its standard streams through
+/// them, so that nothing beyond is copied for it. Between two launches they are /dev/null.
+class StreamSlots {
+ public:
+  /// False, with errno, when there are none to be had.
+  bool ready() noexcept {
+    if (null_ && std::all_of(slots_.begin(), slots_.end(), [](const UniqueFd& slot) { return bool(slot); }))
+      return true;
+    null_.reset(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    for (UniqueFd& slot : slots_) {
+      slot.reset(null_ ? ::fcntl(null_.get(), F_DUPFD_CLOEXEC, 3) : -1);
+      if (!slot) return false;
+    }
+    return true;
+  }
+  /// A negative one stays /dev/null.
+  bool connect(const std::array<int, 3>& streams) noexcept {
+    for (std::size_t i = 0; i < streams.size(); ++i) {
+      if (streams[i] < 0) continue;
+      if (::dup3(streams[i], slots_[i].get(), O_CLOEXEC) < 0) return false;
+      connected_[i] = true;
+    }
+    return true;
+  }
+  void release() noexcept {
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+      if (std::exchange(connected_[i], false)) ::dup3(null_.get(), slots_[i].get(), O_CLOEXEC);
+    }
+  }
+  int operator[](std::size_t i) const noexcept { return slots_[i].get(); }
+  int first_beyond() const noexcept {
+    return std::max({slots_[0].get(), slots_[1].get(), slots_[2].get()}) + 1;
+  }
+
+ private:
+  UniqueFd null_;
+  std::array<UniqueFd, 3> slots_;
+  std::array<bool, 3> connected_{};
 };
-Result<Stream> stream_for(int fd) {
-  Stream stream;
-  stream.fd = fd;
-  if (fd >= 3) return stream;
-  stream.own.reset(fd >= 0 ? ::fcntl(fd, F_DUPFD_CLOEXEC, 3) : ::open("/dev/null", O_RDWR | O_CLOEXEC));
-  if (stream.own && stream.own.get() < 3) stream.own.reset(::fcntl(stream.own.get(), F_DUPFD_CLOEXEC, 3));
-  if (!stream.own) return system_error(errno, "prepare the standard streams");
-  stream.fd = stream.own.get();
-  return stream;
+
+StreamSlots& slots_of_thread() {
+  thread_local StreamSlots slots;
+  return slots;
 }
+
+/// The descriptors of one launch, given back at its end.
+struct ConnectedStreams {
+  explicit ConnectedStreams(StreamSlots& taken) noexcept : slots(taken) {}
+  ConnectedStreams(const ConnectedStreams&) = delete;
+  ConnectedStreams& operator=(const ConnectedStreams&) = delete;
+  ~ConnectedStreams() { slots.release(); }
+  StreamSlots& slots;
+};
 
 constexpr std::size_t stack_size = 64 * 1024;
 
@@ -149,12 +202,14 @@ class Birth {
 
   pid_t make(int& pidfd) noexcept {
 #if defined(__x86_64__)
+    block_.shares_descriptors = true;
     const pid_t pid = make_known(pidfd);
     if (pid >= 0) {
       block_.entered_group = group_ >= 0;
       return pid;
     }
 #endif
+    block_.shares_descriptors = false;
     UniqueFd procs;
     if (group_ >= 0) procs.reset(::openat(group_, "cgroup.procs", O_WRONLY | O_CLOEXEC));
     block_.group_procs = procs.get();
@@ -167,7 +222,7 @@ class Birth {
   /// The C library has no wrapper; the child, on its own stack, must not return from the call.
   pid_t make_known(int& pidfd) noexcept {
     clone_args arguments{};
-    arguments.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_PARENT_SETTID;
+    arguments.flags = CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD | CLONE_PARENT_SETTID;
     arguments.parent_tid = reinterpret_cast<std::uintptr_t>(place_.address());
     arguments.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
     arguments.exit_signal = SIGCHLD;
@@ -244,6 +299,10 @@ std::optional<std::filesystem::path> find_program(std::string_view name, std::st
   return std::nullopt;
 }
 
+void reserve_for_spawning() noexcept {
+  static_cast<void>(slots_of_thread().ready());
+}
+
 Result<Child> spawn(const LaunchSpec& spec) {
   if (spec.argv.empty() || spec.argv.front().empty())
     return Error(Errc::spawn_failed, "the command is empty");
@@ -253,12 +312,10 @@ Result<Child> spawn(const LaunchSpec& spec) {
     if (!found) return Error(Errc::spawn_failed, "cannot find the program '" + program + "' on the PATH");
     program = found->native();
   }
-  auto input = stream_for(spec.standard_input);
-  if (!input) return input.error();
-  auto output = stream_for(spec.standard_output);
-  if (!output) return output.error();
-  auto error = stream_for(spec.standard_error);
-  if (!error) return error.error();
+  StreamSlots& slots = slots_of_thread();
+  const ConnectedStreams streams(slots);
+  if (!slots.ready() || !slots.connect({spec.standard_input, spec.standard_output, spec.standard_error}))
+    return system_error(errno, "prepare the standard streams");
 
   const std::vector<char*> argv = pointers(spec.argv);
   const std::vector<char*> env = pointers(spec.env);
@@ -269,9 +326,10 @@ Result<Child> spawn(const LaunchSpec& spec) {
   block.env = env.data();
   block.directory = directory.c_str();
   block.identity = spec.identity ? &*spec.identity : nullptr;
-  block.input = input->fd;
-  block.output = output->fd;
-  block.error = error->fd;
+  block.input = slots[0];
+  block.output = slots[1];
+  block.error = slots[2];
+  block.first_unused = slots.first_beyond();
 
   thread_local const Stack stack;  // the thread is suspended while the child uses it
   if (stack.base == MAP_FAILED) return system_error(errno, "allocate a stack");

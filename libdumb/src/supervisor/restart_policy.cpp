@@ -81,6 +81,13 @@ void RestartPolicy::request(const std::string& reason, bool wanted, SteadyTime n
   next_ = now + delay_;
 }
 
+bool RestartPolicy::immediate(SteadyTime now) const {
+  if (!allowed() || stage_ != Stage::idle) return false;
+  const auto recent = static_cast<std::size_t>(attempts_.end() - first_recent(now));
+  const auto most = static_cast<std::size_t>(std::max(0, rules_.settings.max_restarts));
+  return recent < most && delay_of(recent) == Duration::zero();
+}
+
 void RestartPolicy::begin_attempt(SteadyTime now) {
   ++changes_;
   forget_old(now);

@@ -63,10 +63,12 @@ void overlay(const json::object& from, RestartSettings& settings) {
 }
 
 /// A plain string is an entry that sets nothing.
-bool is_named(const json::value& entry, const std::string& wanted) {
-  if (const auto* name = entry.if_string()) return text::lower(text::trim(*name)) == wanted;
+bool is_named(const json::value& entry, std::string_view wanted) {
+  if (const auto* name = entry.if_string()) return text::iequals(text::trim(*name), wanted);
   const auto* object = entry.if_object();
-  return object != nullptr && text::lower(text::trim(jsonx::string_at(*object, "process_name"))) == wanted;
+  const json::value* name = object != nullptr ? object->if_contains("process_name") : nullptr;
+  const auto* own = name != nullptr ? name->if_string() : nullptr;
+  return text::iequals(own != nullptr ? text::trim(*own) : std::string_view(), wanted);
 }
 
 }  // namespace
@@ -79,7 +81,7 @@ RestartSettings restart_settings(const json::object& document, std::string_view 
   overlay(global, settings);
   const json::value* services = global.if_contains("services");
   if (services == nullptr || !services->is_array()) return settings;
-  const std::string wanted = text::lower(text::trim(process_name));
+  const std::string_view wanted = text::trim(process_name);
   for (const json::value& entry : services->get_array()) {
     if (!is_named(entry, wanted)) continue;
     settings.enabled = jsonx::bool_at(global, "enabled", false);

@@ -40,6 +40,7 @@ class Supervisor::Impl {
         return std::generate_canonical<double, 32>(generator);
       };
     }
+    reserve_for_spawning();
     // Orphans of services come back to this process, which can then end and reap them.
     ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     watch_orphans();
@@ -162,7 +163,7 @@ class Supervisor::Impl {
     const std::vector<Candidate> candidates = fresh_ ? std::vector<Candidate>() : list_candidates();
     const Findings found = match_children(known.records, candidates, shared_.boot, shared_.directory_id);
     Adoption adoption;
-    adoption.sentences = end_left_helpers(shared_.directory_id, shared_.options.kill_wait);
+    if (!fresh_) adoption.sentences = end_left_helpers(shared_.directory_id, shared_.options.kill_wait);
     adoption.sentences.insert(adoption.sentences.end(), found.sentences.begin(), found.sentences.end());
     for (const std::string& name : known.unreadable) {
       adoption.sentences.push_back("the state file " + name + " cannot be read and is not believed");

@@ -9,6 +9,7 @@ namespace dumb::supervisor {
 using std::chrono::milliseconds;
 
 void Unit::perform(const action::StartEnded& todo) {
+  tell_now();
   if (const auto event = std::exchange(start_event_, nullptr)) event->set(todo.error);
   if (todo.error) {
     if (!todo.error->is(Errc::cancelled))
@@ -20,6 +21,7 @@ void Unit::perform(const action::StartEnded& todo) {
 }
 
 void Unit::perform(const action::StartSettled& todo) {
+  tell_now();
   const bool late = todo.error && machine_.state() == State::running && !machine_.ready_at();
   if (late && !std::exchange(told_late_, true)) shared_.logs->error(name_ + " is " + todo.error->message());
   if (const auto event = std::exchange(settle_event_, nullptr)) event->set(todo.error);
@@ -46,6 +48,7 @@ void Unit::tell_readiness() {
 }
 
 void Unit::perform(const action::StopEnded& todo) {
+  tell_now();
   if (todo.error) {
     shared_.logs->error(name_ + ": " + todo.error->message());
   }
@@ -63,9 +66,17 @@ void Unit::answer_stop() {
 
 void Unit::perform(const action::Publish& todo) {
   tell_readiness();
+  if (hurry_) {
+    hurry_->told.push_back(Told{todo, machine_.pid(), machine_.restarts().statistics(shared_.clock->now())});
+    return;
+  }
   ServiceInfo entered = info();
   entered.state = todo.state;
   entered.reason = todo.reason;
+  tell(entered);
+}
+
+void Unit::tell(const ServiceInfo& entered) {
   shared_.source->entered(entered);
   shared_.source->changed(name_);
   shared_.changed();

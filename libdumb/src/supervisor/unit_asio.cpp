@@ -66,12 +66,13 @@ void Unit::detach() {
 void Unit::feed(const Event& event) {
   if (shared_.detached) return;
   const auto self = shared_from_this();
-  configure_machine();
+  if (!hurry_) configure_machine();  // else it was when the standby was made, and nothing has changed since
   for (const Action& action : machine_.on(event, shared_.clock->now())) {
     std::visit([&](const auto& one) { perform(one); }, action);
   }
   const std::uint64_t changes = machine_.restarts().changes();
   if (std::exchange(remembered_, changes) != changes) shared_.memory->write_soon();
+  if (!hurry_) consider_standby();
 }
 
 ServiceInfo Unit::info() const {
@@ -171,6 +172,7 @@ std::shared_ptr<asio::cancellation_signal> Unit::run(asio::awaitable<void> task,
       if (on_exception) self->feed(on_exception(Error(Errc::io, text_of(error), self->name_)));
     }
     self->answer_stop();
+    if (!self->hurry_) self->consider_standby();
     self->shared_.changed();
   };
   asio::co_spawn(shared_.executor, std::move(task),
@@ -195,11 +197,13 @@ void Unit::perform(const action::CancelWork&) {
 }
 
 void Unit::perform(const action::RunSetup& todo) {
+  if (set_up_at_once(todo.run)) return;
   run(do_setup(todo.run), [run = todo.run](Error error) -> Event {
     return event::SetupDone{run, std::move(error)};
   });
 }
 void Unit::perform(const action::RunWaits& todo) {
+  if (wait_at_once(todo.run)) return;
   run(do_waits(todo.run), [run = todo.run](Error error) -> Event {
     return event::WaitsDone{run, std::move(error)};
   });
@@ -218,6 +222,7 @@ void Unit::perform(const action::CheckHealth& todo) {
   });
 }
 void Unit::perform(const action::Collect&) {
+  if (collect_at_once()) return;
   run_through(do_collect());
 }
 
@@ -267,8 +272,7 @@ asio::awaitable<std::optional<Error>> Unit::find_fault_of_directory() {
   auto plan = shared_.source->launch_plan(name_);
   if (!plan) co_return plan.error();
   const std::filesystem::path directory = plan->spec.directory;
-  const std::filesystem::path& trusted = shared_.options.run_directory;
-  if (is_plain_directory(directory, trusted) && is_plain_program(plan->spec, trusted)) {
+  if (is_plain_launch(*plan)) {
     prepared_ = std::move(*plan);
     co_return std::nullopt;
   }
@@ -362,12 +366,16 @@ asio::awaitable<void> Unit::do_check_health(std::uint64_t run) {
 }
 
 void Unit::perform(const action::Tell& todo) {
-  shared_.logs->write(todo.level, todo.text);
+  if (hurry_) {
+    hurry_->told.emplace_back(todo);
+  } else {
+    shared_.logs->write(todo.level, todo.text);
+  }
 }
 
 void Unit::perform(const action::WakeAt&) {
   // Actions performed before this one may have moved it.
-  if (!machine_.wake_at()) return;
+  if (!machine_.wake_at() || wake_at_once()) return;
   timer_.expires_at(*machine_.wake_at());
   timer_.async_wait([self = shared_from_this()](error_code error) {
     if (!error) self->feed(event::Woke{});

@@ -4,8 +4,11 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <dumb/supervisor/supervisor.hpp>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "supervisor/event_asio.hpp"
@@ -114,6 +117,17 @@ class Unit : public std::enable_shared_from_this<Unit> {
   boost::asio::awaitable<void> do_check_health(std::uint64_t run);
   boost::asio::awaitable<void> do_collect();
   boost::asio::awaitable<void> do_watch_endpoints(std::uint64_t run);
+  /// A launch that comes, now or later: its number and what follows from that.
+  struct Upcoming {
+    LaunchPlan plan;
+    std::uint64_t number = 0;
+    std::string mark;
+    std::filesystem::path base;
+  };
+  Upcoming upcoming(LaunchPlan plan) const;
+  void become(Upcoming next);
+  LaunchJob job_of(const LaunchPlan& plan, const std::filesystem::path& base, std::uint64_t number) const;
+  bool is_plain_launch(const LaunchPlan& plan) const;
   Result<LaunchJob> prepare_launch();
   Result<void> take_launched(LaunchDone done);
   void finish_launch(LaunchDone done);
@@ -125,6 +139,8 @@ class Unit : public std::enable_shared_from_this<Unit> {
   Membership membership() const { return {child_.pid, mark_, foreign_, child_.start_ticks, 0}; }
   void begin_capture(UniqueFd output, UniqueFd error);
   void begin_drain();
+  void announce_drain();
+  void finish_capture(logs::CaptureId capture, const std::filesystem::path& base, std::uint64_t number);
   void await_exit();
   Result<void> watch_pidfd(const Child& child);
   ChildRecord record() const;
@@ -133,6 +149,47 @@ class Unit : public std::enable_shared_from_this<Unit> {
   void keep_notify();
   void restore(const Finding& finding);
   ControlGroup found_group(const Finding& finding) const;
+
+  bool wants_standby() const;
+  void consider_standby();
+  void make_standby();
+  void hear_end(const event::Exited& exited);
+  void tell_now();
+  void catch_up();
+  bool collect_at_once();
+  bool wake_at_once();
+  bool set_up_at_once(std::uint64_t run);
+  bool wait_at_once(std::uint64_t run);
+  bool launch_at_once();
+  void tell(const ServiceInfo& entered);
+
+  /// The next launch, ready but for the process.
+  struct Standby {
+    Upcoming next;
+    LaunchJob job;
+    LaunchSite site;
+  };
+  /// What is left to be done for a process that has ended.
+  struct Past {
+    std::unique_ptr<UnitProcesses> processes;
+    Child child;
+    boost::asio::posix::stream_descriptor exit;
+    std::optional<logs::CaptureId> capture;
+    std::filesystem::path base;
+    std::uint64_t number = 0;
+  };
+  /// A state it was in while nobody was told.
+  struct Told {
+    action::Publish at;
+    pid_t pid = -1;
+    RestartStatistics restarts;
+  };
+  /// From an end to the launch that follows it in the same breath.
+  struct Hurry {
+    bool woken;  // without initialisers it can be made in an optional of this class by every compiler
+    std::vector<std::variant<action::Tell, Told>> told;
+    std::optional<Past> past;
+  };
 
   Shared& shared_;
   std::string name_;
@@ -160,7 +217,12 @@ class Unit : public std::enable_shared_from_this<Unit> {
   bool told_late_ = false;
   std::optional<WallTime> started_at_;
   std::optional<SteadyTime> started_steady_;
-  std::uint64_t order_ = 0;
+  std::optional<Standby> standby_;
+  std::optional<Hurry> hurry_;
+  bool standby_asked_ = false;
+  bool came_before_ = false;  // a process of it was there in this run of the program
+  std::uint64_t order_ = 0;   // of its launch among those of all units
+  std::uint64_t number_ = 0;  // of its launch, as in the names of its files
   std::int64_t launches_ = 0;
   std::uint64_t remembered_ = 0;  // changes() of the policy
   boost::asio::steady_timer timer_;

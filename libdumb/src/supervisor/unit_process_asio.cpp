@@ -63,36 +63,56 @@ std::function<bool(std::string_view)> Unit::line_watch() const {
   };
 }
 
-/// What the next launch takes, and who it is from here on.
+Unit::Upcoming Unit::upcoming(LaunchPlan plan) const {
+  Upcoming next;
+  next.plan = std::move(plan);
+  next.number = shared_.next_unit++;
+  const auto number = static_cast<std::int64_t>(next.number);
+  next.mark = make_mark(shared_.directory_id, ::getpid(), number, name_);
+  next.base = shared_.options.run_directory / file_stem(name_, number);
+  // One that this program was given itself is not the child's.
+  std::erase_if(next.plan.spec.env, [](const std::string& entry) {
+    return entry.starts_with("DUMB_UNIT=") || entry.starts_with("DUMB_HELPER=");
+  });
+  next.plan.spec.env.push_back(next.mark);
+  return next;
+}
+
+/// Who it is from here on.
+void Unit::become(Upcoming next) {
+  plan_ = std::move(next.plan);
+  order_ = number_ = next.number;
+  mark_ = std::move(next.mark);
+  fifo_base_ = std::move(next.base);
+  adopted_ = foreign_ = written_ready_ = written_ending_ = written_completed_ = false;
+}
+
+LaunchJob Unit::job_of(const LaunchPlan& plan, const std::filesystem::path& base,
+                       std::uint64_t number) const {
+  LaunchJob job;
+  job.spec = plan.spec;
+  job.base = base;
+  job.captured = !plan.discard_output;
+  if (shared_.groups) {
+    job.groups = &shared_.groups;
+    job.group = text::slug(name_) + "-" + std::to_string(::getpid()) + "-" + std::to_string(number);
+  }
+  job.clock = shared_.clock;
+  return job;
+}
+
+/// What the next launch takes.
 Result<LaunchJob> Unit::prepare_launch() {
   if (!prepared_) {
     auto plan = shared_.source->launch_plan(name_);
     if (!plan) return plan.error();
     prepared_ = std::move(*plan);
   }
-  plan_ = std::move(*prepared_);
+  become(upcoming(std::move(*prepared_)));
   prepared_.reset();
-  const std::uint64_t number = shared_.next_unit++;
-  order_ = number;
-  mark_ = make_mark(shared_.directory_id, ::getpid(), static_cast<std::int64_t>(number), name_);
-  fifo_base_ = shared_.options.run_directory / file_stem(name_, static_cast<std::int64_t>(number));
-  adopted_ = foreign_ = written_ready_ = written_ending_ = written_completed_ = false;
-  // One that this program was given itself is not the child's.
-  std::erase_if(plan_.spec.env, [](const std::string& entry) {
-    return entry.starts_with("DUMB_UNIT=") || entry.starts_with("DUMB_HELPER=");
-  });
-  plan_.spec.env.push_back(mark_);
   if (auto prepared = prepare_readiness(); !prepared) return prepared.error();
-  LaunchJob job;
-  job.spec = plan_.spec;
-  job.base = fifo_base_;
-  job.captured = !plan_.discard_output;
-  if (shared_.groups) {
-    job.groups = &shared_.groups;
-    job.group = text::slug(name_) + "-" + std::to_string(::getpid()) + "-" + std::to_string(number);
-  }
+  LaunchJob job = job_of(plan_, fifo_base_, number_);
   job.record = record();
-  job.clock = shared_.clock;
   return job;
 }
 
@@ -109,12 +129,13 @@ Result<void> Unit::take_launched(LaunchDone done) {
   child_ = std::move(done.child);
   end_ticks_ = 0;
   ++launches_;
+  came_before_ = true;
   processes_ = make_unit_processes(membership(), std::move(done.group), *shared_.table);
   started_at_ = done.started_at;
   started_steady_ = done.started_steady;
   keep_notify();
   if (plan_.discard_output) return {};
-  const auto number = static_cast<std::int64_t>(order_);
+  const auto number = static_cast<std::int64_t>(number_);
   shared_.keeper->keep(number, keeper::Kind::output, done.output.get());
   shared_.keeper->keep(number, keeper::Kind::failures, done.failures.get());
   if (draining_) {
@@ -140,12 +161,13 @@ void Unit::finish_launch(LaunchDone done) {
 /// A first launch goes to the launchers: several overlap, and this thread never waits for an exec. Who comes
 /// back after an end shall be away for a short time only and does not pay for the way there and back.
 void Unit::perform(const action::Spawn&) {
+  if (launch_at_once()) return;
   auto job = prepare_launch();
   if (!job) {
     feed(event::SpawnFailed{job.error()});
     return;
   }
-  if (launches_ > 0) {
+  if (came_before_) {
     finish_launch(supervisor::perform(std::move(*job)));
     return;
   }
@@ -217,7 +239,7 @@ void Unit::await_exit() {
     if (self->written_completed_) self->write_down();
     self->end_ticks_ = ticks_now();
     if (self->processes_) self->processes_->leader_ended(self->end_ticks_);
-    self->feed(event::Exited{status.value_or(ExitStatus{}), self->shared_.clock->wall()});
+    self->hear_end({status.value_or(ExitStatus{}), self->shared_.clock->wall()});
   });
 }
 
@@ -241,10 +263,18 @@ void Unit::perform(const action::Kill&) {
 /// The rest of the output and what becomes of the launch's files then. The next launch need not wait for it;
 /// it is heard when this is written, so that lines stay in their order.
 void Unit::begin_drain() {
+  announce_drain();
+  finish_capture(*std::exchange(capture_, std::nullopt), fifo_base_, number_);
+}
+
+void Unit::announce_drain() {
   draining_ = std::make_shared<OneShot<std::string>>(shared_.executor);
   ++tasks_;
   ++shared_.tasks;
-  auto ended = [self = shared_from_this(), base = fifo_base_, number = order_](std::string tail) {
+}
+
+void Unit::finish_capture(logs::CaptureId capture, const std::filesystem::path& base, std::uint64_t number) {
+  auto ended = [self = shared_from_this(), base, number](std::string tail) {
     if (self->shared_.detached) return;  // what was not drained is for whoever goes on
     self->remove_files(base, number);
     std::exchange(self->draining_, nullptr)->set(std::move(tail));
@@ -255,17 +285,16 @@ void Unit::begin_drain() {
     self->shared_.changed();
   };
   const asio::any_io_executor executor = shared_.executor;
-  shared_.logs->finish(*std::exchange(capture_, std::nullopt), shared_.options.drain_limit,
-                       [ended = std::move(ended), executor](std::string text) mutable {
-                         asio::post(executor, [ended = std::move(ended), text = std::move(text)]() mutable {
-                           ended(std::move(text));
-                         });
-                       });
+  shared_.logs->finish(
+      capture, shared_.options.drain_limit, [ended = std::move(ended), executor](std::string text) mutable {
+        asio::post(executor,
+                   [ended = std::move(ended), text = std::move(text)]() mutable { ended(std::move(text)); });
+      });
 }
 
 /// Of a launch that is over; what tells that a one-shot has done its work stays until that is noted.
 void Unit::remove_files(const std::filesystem::path& base, std::uint64_t number) {
-  if (written_completed_ && number == order_) {
+  if (written_completed_ && number == number_) {
     remove_output_files(base);
   } else {
     remove_launch_files(base);
@@ -309,7 +338,7 @@ asio::awaitable<void> Unit::do_collect() {
     }
     if (shared_.detached) co_return;  // what was not drained is for whoever goes on
   } else {
-    remove_files(fifo_base_, order_);
+    remove_files(fifo_base_, number_);
   }
   const std::string name = name_;
   try {

@@ -50,14 +50,15 @@ namespace {
 
 class GroupProcesses final : public UnitProcesses {
  public:
-  GroupProcesses(pid_t leader, ControlGroup group) : leader_(leader), group_(std::move(group)) {}
+  GroupProcesses(pid_t leader, ControlGroup group)
+      : leader_(leader), group_(std::move(group)), events_(group_.open_events()) {}
 
   std::size_t signal(int number) override { return group_.signal(number); }
   void kill() override {
     if (!gone() && !group_.kill()) group_.signal(SIGKILL);  // into an empty one nobody can come back
     if (leader_ > 0) ::kill(-leader_, SIGKILL);  // should it have left: the id is its own until it is reaped
   }
-  bool gone() override { return group_.populated() == false; }
+  bool gone() override { return gone_ = gone_ || group_.populated(events_) == false; }
   void release() override {
     leader_ = -1;
     group_.remove();
@@ -67,6 +68,8 @@ class GroupProcesses final : public UnitProcesses {
  private:
   pid_t leader_;
   ControlGroup group_;
+  UniqueFd events_;
+  bool gone_ = false;  // for good
 };
 
 class DescentProcesses final : public UnitProcesses {

@@ -144,6 +144,8 @@ class RestartPolicy {
   bool checked(std::optional<bool> healthy, SteadyTime now);
 
   Stage stage() const noexcept { return stage_; }
+  /// A request made now would be granted without delay.
+  bool immediate(SteadyTime now) const;
   bool armed() const noexcept { return rules_.armed; }
   bool allowed() const noexcept { return rules_.armed && rules_.settings.enabled; }
   bool health_counts() const noexcept { return rules_.health_counts; }

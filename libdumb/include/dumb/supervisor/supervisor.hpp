@@ -61,6 +61,11 @@ class ServiceSource {
   virtual Result<WaitPlan> waits(const std::string& process_name) = 0;
   virtual Result<LaunchPlan> launch_plan(const std::string& process_name) = 0;
   virtual StopPlan stop_plan(const std::string& process_name) = 0;
+  /// The plan of the next launch of a service that runs, when that can follow its end at once: no setup, no wait
+  /// and nothing after the stop would be due. nullopt: the next launch is planned when it comes.
+  virtual std::optional<LaunchPlan> relaunch_plan(const std::string& /*process_name*/) { return std::nullopt; }
+  /// Whether relaunch_plan() would answer what it answered last, and restart_rules() as well.
+  virtual bool relaunch_fits(const std::string& /*process_name*/) { return false; }
   /// What to write down with a child that was launched, for adopted() of a later run of this program.
   virtual std::string note_of(const std::string& process_name) {
     static_cast<void>(process_name);
