@@ -128,6 +128,7 @@ TEST_CASE("a restart finds the history of jobs, and what was queued as interrupt
 TEST_CASE("a snapshot that was missed is made up for, with its retention",
           "[engine][SYM-57][SYM-58][SYM-59][SYM-60][SYM-62][SYM-66]") {
   Bench bench;
+  bench.overlay("decypharr");
   bench.add_service();
   bench.links("/media/l", 30, "/old/");
   REQUIRE(bench.open(bench.file));
@@ -164,6 +165,12 @@ TEST_CASE("a snapshot that was missed is made up for, with its retention",
   const auto list = bench.run(bench.engine->symlink_snapshots("Decypharr"));
   REQUIRE(list);
   CHECK(list->count == 1);
+
+  // Each start of the service makes the schedule anew; what is known of the last run stays.
+  REQUIRE(bench.run(bench.engine->start("Decypharr")));
+  CHECK(bench.until([&] { return bench.status()["status"] == "scheduled"; }));
+  CHECK(bench.status()["last_backup_manifest"] == told["last_backup_manifest"]);
+  bench.run(bench.engine->shutdown());
 }
 
 TEST_CASE("a snapshot of an emptied tree deletes none of the older ones", "[engine][SYM-66]") {

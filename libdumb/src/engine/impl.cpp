@@ -126,6 +126,7 @@ Engine::Impl::Impl(asio::io_context& io, Options opened, catalog::Catalog known,
   manager->on_change([this](const std::vector<JsonPath>&) {
     links->backups().follow_config();
     feeds->changed();
+    metrics_service->config_changed();
     configure_logs();
     follow_log_levels();
     events.move_to(event_file());

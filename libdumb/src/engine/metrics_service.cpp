@@ -67,7 +67,7 @@ std::set<std::string> watched_paths(const json::object& document, const json::ob
   return paths;
 }
 
-MetricsService::MetricsService(Parts parts) : parts_(std::move(parts)) {}
+MetricsService::MetricsService(Parts parts) : parts_(std::move(parts)), timer_(parts_.context) {}
 
 metrics::HistorySettings MetricsService::settings() const {
   const config::SnapshotPtr config = parts_.config();
@@ -198,11 +198,12 @@ asio::awaitable<void> MetricsService::append(metrics::HistorySettings wanted, re
 
 asio::awaitable<void> MetricsService::write_history() {
   const auto self = shared_from_this();
-  asio::steady_timer timer(parts_.context);
   for (;;) {
     const metrics::HistorySettings wanted = settings();
     const auto interval = milliseconds(static_cast<std::int64_t>(wanted.interval_seconds * 1000));
-    auto pausing = supervisor::pause_for(timer, wanted.enabled ? interval : milliseconds(5000));
+    // While it is off nothing wakes: a change of the configuration does.
+    auto pausing =
+        supervisor::pause_for(timer_, wanted.enabled ? interval : milliseconds(std::chrono::hours(24)));
     const bool go_on = co_await std::move(pausing);
     if (!go_on) co_return;
     if (!wanted.enabled) continue;

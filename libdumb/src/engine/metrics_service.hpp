@@ -2,6 +2,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <dumb/base/clock.hpp>
@@ -51,6 +52,8 @@ class MetricsService : public std::enable_shared_from_this<MetricsService> {
   boost::asio::awaitable<HistoryItems> history(metrics::HistoryQuery query);
   /// Appends to the history while it is enabled. A worker: ends by cancellation.
   boost::asio::awaitable<void> write_history();
+  /// What rules the history may have changed.
+  void config_changed() { timer_.cancel(); }
 
  private:
   using Event = supervisor::OneShot<bool>;
@@ -67,6 +70,7 @@ class MetricsService : public std::enable_shared_from_this<MetricsService> {
   realtime::Message last_;
   SteadyTime at_;  ///< of last_
   std::shared_ptr<Event> under_way_;
+  boost::asio::steady_timer timer_;  ///< until the next line of the history
   struct Known {
     metrics::PathAnswer answer;
     SteadyTime at;
