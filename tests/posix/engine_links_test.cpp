@@ -130,6 +130,7 @@ TEST_CASE("a snapshot that was missed is made up for, with its retention",
   Bench bench;
   bench.overlay("decypharr");
   bench.add_service();
+  bench.file["decypharr"].as_object()["config_dir"] = "/";
   bench.links("/media/l", 30, "/old/");
   REQUIRE(bench.open(bench.file));
   json::object first = bench.status();
