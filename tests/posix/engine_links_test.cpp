@@ -1,9 +1,12 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include <boost/asio/co_spawn.hpp>
 #include <dumb/symlinks/snapshots.hpp>
 
 #include "posix/engine_scratch.hpp"
+#include "support/hung_mount.hpp"
+#include "support/lacks.hpp"
 
 using namespace dumb;
 using namespace std::chrono_literals;
@@ -102,6 +105,30 @@ TEST_CASE("a job whose root is in use stays queued, others pass", "[engine][SYM-
   holder.release();
   REQUIRE(bench.until([&] { return bench.job(waiting)["status"] == "completed"; }));
   CHECK(fs::read_symlink(bench.at("/media/l/3")) == "/new/3");
+}
+
+TEST_CASE("jobs whose roots do not answer hold up no listing", "[engine][SYM-89]") {
+  Bench bench;
+  bench.add_service();
+  REQUIRE(bench.open(bench.file));
+  const auto mount = test::HungMount::make(bench.at("/media/dead"));
+  if (!mount) return test::lacks("fuse", "no file system in user space can be mounted");
+  int answered = 0;
+  constexpr int requests = 3;
+  for (int i = 0; i < requests; ++i) {
+    symlinks::RepairRequest request;
+    request.roots = std::vector<std::string>{"/media/dead/l"};
+    request.rewrite_rules = std::vector<symlinks::RewriteRule>{{"/old", "/new"}};
+    request.dry_run = false;
+    boost::asio::co_spawn(bench.context, bench.engine->symlink_repair_job(request),
+                          [&](const std::exception_ptr&, const Result<engine::QueuedJob>&) { ++answered; });
+  }
+  REQUIRE(bench.until([&] { return mount->asked() >= 1; }));
+  CHECK(bench.run(bench.engine->symlink_snapshots("Decypharr")));
+  CHECK(bench.status()["status"] == "scheduled");
+  CHECK(answered == 0);
+  mount->release();
+  CHECK(bench.until([&] { return answered == requests; }));
 }
 
 TEST_CASE("a restart finds the history of jobs, and what was queued as interrupted",

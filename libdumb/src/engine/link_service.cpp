@@ -105,6 +105,7 @@ LinkService::~LinkService() {
   stop_.request_stop();
   if (pool_) pool_->join();
   if (small_pool_) small_pool_->join();
+  if (check_pool_) check_pool_->join();
 }
 
 symlinks::Environment LinkService::environment() const {
@@ -121,6 +122,11 @@ asio::thread_pool& LinkService::pool() {
 asio::thread_pool& LinkService::small_pool() {
   if (!small_pool_) small_pool_.emplace(small_threads);
   return *small_pool_;
+}
+
+asio::thread_pool& LinkService::check_pool() {
+  if (!check_pool_) check_pool_.emplace(small_threads);
+  return *check_pool_;
 }
 
 /// The log lines of what was settled.
@@ -242,7 +248,7 @@ asio::awaitable<Result<QueuedJob>> LinkService::queue(std::string what, Request 
   if (shut_down_) co_return Error(Errc::unavailable, "DUMB is shutting down");
   const symlinks::Environment around = environment();
   auto look = [around, request] { return symlinks::check(around, request); };
-  const Result<void> good = co_await offload(small_pool(), std::move(look));
+  const Result<void> good = co_await offload(check_pool(), std::move(look));
   if (!good) co_return good.error();
   jobs::Work work = [log = &log_, what, operation, around, request](jobs::Attempt& attempt) {
     symlinks::Control control;

@@ -65,6 +65,7 @@ class LinkService {
   symlinks::Environment environment() const;
   asio::thread_pool& pool();
   asio::thread_pool& small_pool();
+  asio::thread_pool& check_pool();
   void tell(const std::vector<symlinks::Interrupted>& runs);
   asio::awaitable<void> settle_runs();
   asio::awaitable<void> load_history();
@@ -81,7 +82,9 @@ class LinkService {
   std::shared_ptr<symlinks::Locks> locks_;
   std::stop_source stop_;                        // of what runs in requests and of scheduled snapshots
   std::optional<asio::thread_pool> pool_;        // of runs; made when it is first needed
-  std::optional<asio::thread_pool> small_pool_;  // of listings, checks and state: no run holds them up
+  std::optional<asio::thread_pool> small_pool_;  // of listings and state: no run holds them up
+  std::optional<asio::thread_pool>
+      check_pool_;  // of looks at the roots of a job, which may be on a dead disk
   jobs::Runner runner_;
   BackupScheduler scheduler_;
   std::shared_ptr<supervisor::OneShot<bool>> ready_;
