@@ -1,4 +1,6 @@
 // What the operations keep in memory does not grow with the links.
+#include <cstdint>
+#include <cstdio>
 #include <fstream>
 #include <sstream>
 
@@ -26,9 +28,25 @@ long memory(std::string_view key) {
   return 0;
 }
 
+/// Reads every page of the program and its libraries, so that what of them is used first while it is measured
+/// does not count as growth.
+void touch_programs() {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    std::uintptr_t begin = 0;
+    std::uintptr_t end = 0;
+    char rights[5] = {};
+    if (std::sscanf(line.c_str(), "%zx-%zx %4s", &begin, &end, rights) != 3) continue;
+    if (rights[0] != 'r' || rights[1] == 'w' || line.find(" /") == std::string::npos) continue;
+    for (std::uintptr_t page = begin; page < end; page += 4096)
+      static_cast<void>(*reinterpret_cast<const volatile char*>(page));
+  }
+}
+
 /// By how much a process grows while it does this, in KiB; negative when that cannot be told.
 long growth(const std::function<bool()>& work) {
   const auto end = in_child([&] {
+    touch_programs();
     std::ofstream peak("/proc/self/clear_refs");
     peak << "5" << std::flush;  // the peak counts from now on
     if (!peak) return std::string("-1");
