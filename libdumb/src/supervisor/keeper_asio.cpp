@@ -1,14 +1,20 @@
 #include "supervisor/keeper_asio.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <boost/asio/post.hpp>
 #include <cstring>
+#include <dumb/base/atomic_file.hpp>
+#include <dumb/base/text.hpp>
 #include <utility>
+
+#include "supervisor/proc_posix.hpp"
 
 namespace dumb::supervisor {
 
@@ -18,6 +24,26 @@ using boost::system::error_code;
 namespace {
 
 constexpr auto replacement_pause = std::chrono::seconds(1);
+constexpr std::chrono::milliseconds farewell{1000};
+
+bool is_own_keeper(const ProcStat& process) {
+  if (process.parent != ::getpid() || process.pid != process.session) return false;
+  const auto name = file::read("/proc/" + std::to_string(process.pid) + "/comm", 64);
+  return name && text::trim(*name) == "dumb-keeper";
+}
+
+/// That of an earlier run is somebody else's child.
+void reap_keeper() {
+  const auto processes = scan_processes();
+  if (!processes) return;
+  for (const ProcStat& process : *processes) {
+    if (!is_own_keeper(process)) continue;
+    for (auto left = farewell; left.count() > 0; --left) {
+      if (::waitpid(process.pid, nullptr, WNOHANG) != 0) break;
+      ::poll(nullptr, 0, 1);
+    }
+  }
+}
 
 struct Message {
   alignas(Head) std::array<char, sizeof(Head) + most_items * sizeof(Item)> bytes{};
@@ -193,8 +219,13 @@ void Keeper::leave() {
   close();
 }
 
+/// Who has been told to end is gone when this returns, also from the list of processes.
 void Keeper::end() {
-  if (socket_.is_open()) Message().send(socket_.native_handle(), Verb::end);
+  if (socket_.is_open() && Message().send(socket_.native_handle(), Verb::end)) {
+    pollfd gone{socket_.native_handle(), 0, 0};
+    ::poll(&gone, 1, static_cast<int>(farewell.count()));
+    reap_keeper();
+  }
   close();
 }
 
