@@ -25,4 +25,11 @@ TEST_CASE("a torn list of services at rest is an error", "[engine][LIF-125]") {
   CHECK_FALSE(parse_resting("[]", "life"));
   CHECK_FALSE(parse_resting(R"({"version": 2, "life": "life", "services": []})", "life"));
   CHECK_FALSE(parse_resting(R"({"version": 1, "life": "life", "services": 3})", "life"));
+  // More digits than a number has room for.
+  const std::string digits(150, '3');
+  CHECK_FALSE(
+      parse_resting(R"({"version":1,"life":"life","services":[{"process_name":"One","completed":true,)"
+                    R"("completed_at":)" +
+                        digits + R"(1.5e444449,"config_hash":""}]})",
+                    "life"));
 }

@@ -1,6 +1,7 @@
 #include "engine/rest.hpp"
 
 #include <boost/json.hpp>
+#include <cmath>
 #include <dumb/base/codec.hpp>
 #include <dumb/base/json.hpp>
 #include <utility>
@@ -34,6 +35,9 @@ Result<Resting> parse_resting(std::string_view text, std::string_view life) {
   Resting resting;
   if (file.life != life) return resting;
   for (RestingService& service : file.services) {
+    // A number with too many digits is read as infinity, which JSON cannot say.
+    if (!std::isfinite(service.completed_at))
+      return Error(Errc::invalid_argument, "holds a time that is out of range", "services.completed_at");
     std::string name = service.process_name;
     resting.insert_or_assign(std::move(name), std::move(service));
   }
